@@ -1,0 +1,37 @@
+import * as proxmox from "@muhlba91/pulumi-proxmoxve";
+import * as gitlab from "@pulumi/gitlab";
+
+import type { StackConfig } from "../config/model";
+import type { LoadedSecrets as StackSecrets } from "../config/load";
+
+/** The connections to the site's Proxmox and GitLab. */
+export interface Providers {
+  readonly proxmox: proxmox.Provider;
+  readonly gitlab: gitlab.Provider;
+}
+
+/** Both providers trust what the machine that runs Pulumi trusts (`SSL_CERT_FILE` included). */
+export function createProviders(stack: StackConfig, secrets: StackSecrets): Providers {
+  return {
+    proxmox: new proxmox.Provider("proxmox", {
+      endpoint: stack.proxmox.endpoint,
+      insecure: stack.proxmox.insecure,
+      apiToken: secrets.proxmoxApiToken,
+      randomVmIds: true,
+      randomVmIdStart: stack.proxmox.vmIds.from,
+      randomVmIdEnd: stack.proxmox.vmIds.to,
+      ssh: {
+        agent: false,
+        username: stack.proxmox.ssh.username,
+        privateKey: secrets.proxmoxSshPrivateKey,
+        nodes: stack.proxmox.ssh.nodes.map((node) => ({ ...node })),
+      },
+    }),
+    gitlab: new gitlab.Provider("gitlab", {
+      baseUrl: `${stack.gitlab.url}/api/v4/`,
+      token: secrets.gitlabToken,
+      // A look at /user needs a scope that creating runners does not.
+      earlyAuthCheck: false,
+    }),
+  };
+}

@@ -1,0 +1,6 @@
+export * from "./bundle";
+export * from "./bundles";
+export { renderConfigToml, runnerName, tokenPlaceholder, tokenVariable } from "./config-toml";
+export { renderDaemonJson } from "./daemon-json";
+export { HostFile } from "./files";
+export * from "./step-command";
