@@ -1,0 +1,114 @@
+// Package config reads the runner's config.toml: every key that gitlab-runner 19.3 accepts, with
+// its type.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Invalid is the error of a file whose values have wrong types: all of them at once.
+type Invalid struct {
+	Problems []Problem
+}
+
+func (e *Invalid) Error() string {
+	lines := make([]string, len(e.Problems))
+	for index, problem := range e.Problems {
+		lines[index] = problem.String()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Loaded is a file that was read and understood.
+type Loaded struct {
+	*Config
+	// Unknown are the keys that the runner does not know; lint refuses them, run warns of them.
+	Unknown []Problem
+	// ModTime is the file's age when it was read; zero when there was no file.
+	ModTime time.Time
+}
+
+// Default is the configuration of a runner without a file.
+func Default() *Loaded {
+	return &Loaded{Config: &Config{Concurrent: 1}}
+}
+
+// Load reads a file. The error is fs.ErrNotExist when there is none, *Invalid for values of wrong
+// types, and otherwise says where the syntax is broken.
+func Load(file string) (*Loaded, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	loaded.ModTime = info.ModTime()
+	return loaded, nil
+}
+
+// Parse reads the text of a file.
+func Parse(data []byte) (*Loaded, error) {
+	raw := map[string]any{}
+	if _, err := toml.Decode(string(data), &raw); err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			return nil, fmt.Errorf("line %d: %s", syntax.Position.Line, syntax.Message)
+		}
+		return nil, err
+	}
+	var check checker
+	check.table(raw, reflect.TypeFor[Config](), "")
+	if len(check.invalid) > 0 {
+		return nil, &Invalid{check.invalid}
+	}
+	loaded := Default()
+	if _, err := toml.Decode(string(data), loaded.Config); err != nil {
+		return nil, err
+	}
+	loaded.Unknown = check.unknown
+	for _, runner := range loaded.Runners {
+		runner.Token = os.ExpandEnv(runner.Token)
+		runner.URL = os.ExpandEnv(runner.URL)
+	}
+	return loaded, nil
+}
+
+// Lint says everything that is wrong with a file, in one error.
+func Lint(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return fmt.Errorf("config file not found: %s", file)
+		}
+		return err
+	}
+	raw := map[string]any{}
+	if _, err := toml.Decode(string(data), &raw); err != nil {
+		_, err = Parse(data)
+		return fmt.Errorf("decoding config: %s: %w", file, err)
+	}
+	var check checker
+	check.table(raw, reflect.TypeFor[Config](), "")
+	problems := append(check.unknown, check.invalid...)
+	if len(problems) == 0 {
+		return nil
+	}
+	lines := make([]string, len(problems))
+	for index, problem := range problems {
+		lines[index] = "  " + problem.String()
+	}
+	return fmt.Errorf("%d problem(s) found in %s:\n%s", len(problems), file, strings.Join(lines, "\n"))
+}
