@@ -1,6 +1,7 @@
 import { remote, types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
+import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
 import {
   renderConfigBundle,
@@ -11,7 +12,6 @@ import {
 import { tokenVariable } from "../host/config-toml";
 import { hashOfBundle, stepCommand, StepName } from "../host/step-command";
 import type { RunnerRegistration } from "./runner-registration";
-import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { StepScripts } from "./step-scripts";
 
 /** Seconds that installing packages may take, on top of a drain. */
@@ -80,7 +80,8 @@ export class HostSetup {
           args.secrets.canaryTriggerToken ?? pulumi.output(undefined),
         ])
         .apply(
-          ([lines, canary]) => lines.join("") + (canary === undefined ? "" : `CANARY_TOKEN=${canary}\n`),
+          ([lines, canary]) =>
+            lines.join("") + (canary === undefined ? "" : `CANARY_TOKEN=${canary}\n`),
         ),
     });
     this.gate = gate.command;

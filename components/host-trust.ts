@@ -1,9 +1,9 @@
 import { local, types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
+import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
 import type { MachineIdentity, ProxmoxVm } from "./proxmox-vm";
-import type { LoadedSecrets as StackSecrets } from "../config/load";
 
 /** Seconds that a machine may take from its start until its host key can be read. */
 const BOOT_LIMIT = 900;
@@ -47,7 +47,9 @@ export class HostTrust {
       `${host.name}-trust`,
       {
         create: "node components/read-host-key.mjs",
-        stdin: pulumi.secret(pulumi.jsonStringify({ host: host.name, limit: BOOT_LIMIT, ...question })),
+        stdin: pulumi.secret(
+          pulumi.jsonStringify({ host: host.name, limit: BOOT_LIMIT, ...question }),
+        ),
         triggers: machineTriggers(args.identity, machine),
         logging: "stderr",
         addPreviousOutputInEnv: false,

@@ -1,8 +1,8 @@
 import * as proxmox from "@muhlba91/pulumi-proxmoxve";
 import * as gitlab from "@pulumi/gitlab";
 
-import type { StackConfig } from "../config/model";
 import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { StackConfig } from "../config/model";
 
 /** The connections to the site's Proxmox and GitLab. */
 export interface Providers {

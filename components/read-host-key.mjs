@@ -50,8 +50,7 @@ function get(url, question) {
       },
       (response) => {
         text(response).then(
-          (body) =>
-            resolve({ status: response.statusCode, reason: response.statusMessage, body }),
+          (body) => resolve({ status: response.statusCode, reason: response.statusMessage, body }),
           reject,
         );
       },
@@ -64,7 +63,13 @@ function get(url, question) {
 
 /** Asks the machine at the address itself: only where the stack says `trust: first-use`. */
 async function askNetwork({ address }) {
-  const { stdout } = await promisify(execFile)("ssh-keyscan", ["-T", "10", "-t", "ed25519", address]);
+  const { stdout } = await promisify(execFile)("ssh-keyscan", [
+    "-T",
+    "10",
+    "-t",
+    "ed25519",
+    address,
+  ]);
   return stdout
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))

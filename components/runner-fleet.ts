@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { StackConfig } from "../config/model";
 import type { Providers } from "./providers";
 import { HostSummary, RunnerHost } from "./runner-host";
-import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { StepScripts } from "./step-scripts";
 import type { Template } from "./templates";
 

@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
 import { HostSetup } from "./host-setup";
 import { connectionTo, HostTrust, machineTriggers } from "./host-trust";
 import type { Providers } from "./providers";
 import { MachineIdentity, ProxmoxVm } from "./proxmox-vm";
 import { RunnerRegistration } from "./runner-registration";
-import type { LoadedSecrets as StackSecrets } from "../config/load";
 import type { StepScripts } from "./step-scripts";
 import type { Template } from "./templates";
 

@@ -2,8 +2,8 @@ import * as fs from "fs";
 import * as path from "path";
 import * as yaml from "yaml";
 
-import { PROJECT } from "./project";
 import type { StackSource } from "./parse";
+import { PROJECT } from "./project";
 
 /**
  * Reads a `Pulumi.<stack>.yaml` without Pulumi.

@@ -222,4 +222,6 @@ export const linuxUser: Check<string> = (value) => {
 };
 
 export const storageName: Check<string> = (value) =>
-  /^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]$/.test(value) ? undefined : "is no name of a Proxmox storage";
+  /^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]$/.test(value)
+    ? undefined
+    : "is no name of a Proxmox storage";

@@ -45,7 +45,11 @@ export interface ProxmoxConfig {
   /** How the provider reaches the nodes to upload a snippet. */
   readonly ssh: {
     readonly username: string;
-    readonly nodes: readonly { readonly name: string; readonly address: string; readonly port: number }[];
+    readonly nodes: readonly {
+      readonly name: string;
+      readonly address: string;
+      readonly port: number;
+    }[];
   };
 }
 
@@ -176,7 +180,9 @@ export interface AptSource {
 
 export interface DockerConfig {
   /** Docker Engine's packages: the distribution's `docker.io`, or `docker-ce` of a repository. */
-  readonly source: { readonly kind: "distribution" } | { readonly kind: "repository"; readonly repository: AptSource };
+  readonly source:
+    | { readonly kind: "distribution" }
+    | { readonly kind: "repository"; readonly repository: AptSource };
   /** Exact package version, held; undefined: what the repository offers at install time, then held. */
   readonly version: string | undefined;
   readonly registryMirrors: readonly string[];

@@ -26,7 +26,10 @@ export function checkRules(
     error("proxmox.vmIds", `runs from ${from} to ${to}: the first must not be above the second`);
   }
   if (config.proxmox.insecure) {
-    warning("proxmox.insecure", "is true: the Proxmox token goes to whoever answers; trust the CA instead");
+    warning(
+      "proxmox.insecure",
+      "is true: the Proxmox token goes to whoever answers; trust the CA instead",
+    );
   }
   for (const [name, profile] of Object.entries(raw.profiles)) {
     checkScope(name, profile, error);
@@ -72,7 +75,10 @@ function checkNetwork(host: HostConfig, error: Report): void {
       );
     }
   } else if (gateway === undefined) {
-    error(at("gateway"), `is missing: the address ${address} is static. Give the gateway of its network`);
+    error(
+      at("gateway"),
+      `is missing: the address ${address} is static. Give the gateway of its network`,
+    );
   } else if (!format.contains(address, gateway)) {
     const { first, last } = format.networkOf(address);
     error(
@@ -91,7 +97,10 @@ function checkNetwork(host: HostConfig, error: Report): void {
     const path = at(`docker.addressPools.${index}`);
     const bits = Number(pool.base.split("/")[1]);
     if (pool.size < bits) {
-      error(path, `cuts networks of /${pool.size} out of ${pool.base}: the size must be at least ${bits}`);
+      error(
+        path,
+        `cuts networks of /${pool.size} out of ${pool.base}: the size must be at least ${bits}`,
+      );
     }
     if (address !== "dhcp" && format.overlap(pool.base, address)) {
       error(path, `${pool.base} overlaps the host's own network ${address}: choose another`);
@@ -109,7 +118,11 @@ function checkNetwork(host: HostConfig, error: Report): void {
     );
   }
   for (const profile of host.profiles) {
-    if (profile.docker.networkMtu !== undefined && mtu !== undefined && profile.docker.networkMtu > mtu) {
+    if (
+      profile.docker.networkMtu !== undefined &&
+      mtu !== undefined &&
+      profile.docker.networkMtu > mtu
+    ) {
       error(
         `profiles.${profile.name}.docker.networkMtu`,
         `is ${profile.docker.networkMtu}, above the MTU ${mtu} of host ${host.name}: large packets of jobs would be lost`,
@@ -124,7 +137,10 @@ function checkMachine(host: HostConfig, error: Report, warning: Report): void {
     error(at("profiles"), "is empty: a host serves at least one profile");
   }
   if (host.ssh.authorizedKeys.length === 0) {
-    error(at("ssh.authorizedKeys"), "is empty: give at least one key, the first the one of sshPrivateKey");
+    error(
+      at("ssh.authorizedKeys"),
+      "is empty: give at least one key, the first the one of sshPrivateKey",
+    );
   }
   const longest = Math.max(0, ...host.profiles.map((profile) => profile.maximumTimeout));
   if (host.runner.drainTimeout < longest) {
@@ -134,7 +150,10 @@ function checkMachine(host: HostConfig, error: Report, warning: Report): void {
     );
   }
   if (host.docker.source.kind === "repository" && host.docker.version?.match(/dfsg|deb\d/)) {
-    warning(at("docker.version"), "looks like the distribution's, while docker.source is Docker's repository");
+    warning(
+      at("docker.version"),
+      "looks like the distribution's, while docker.source is Docker's repository",
+    );
   }
   const [major, minor] = host.runner.version.split(".").map(Number) as [number, number];
   if (major < 18 || (major === 18 && minor < 7)) {
@@ -187,10 +206,19 @@ function checkProfile(
   }
   for (const volume of docker.volumes) {
     if (/(docker|podman|containerd)\.sock/.test(volume)) {
-      error(at("docker.volumes"), `mounts ${volume}: whoever runs a job would own the host. Remove it`);
+      error(
+        at("docker.volumes"),
+        `mounts ${volume}: whoever runs a job would own the host. Remove it`,
+      );
     }
-    if (/^\/(etc|usr|root|boot|proc|sys|var|home|dev)?(:|\/.*:)/.test(volume) && !volume.startsWith("/cache")) {
-      error(at("docker.volumes"), `mounts ${volume} of the host into every job and service: remove it`);
+    if (
+      /^\/(etc|usr|root|boot|proc|sys|var|home|dev)?(:|\/.*:)/.test(volume) &&
+      !volume.startsWith("/cache")
+    ) {
+      error(
+        at("docker.volumes"),
+        `mounts ${volume} of the host into every job and service: remove it`,
+      );
     }
   }
   if (docker.privileged && !profile.protected) {
@@ -203,14 +231,20 @@ function checkProfile(
     error(at("docker.capAdd"), "gives jobs the host's rights: remove ALL and SYS_ADMIN");
   }
   if (docker.capDrop.includes("ALL")) {
-    warning(at("docker.capDrop"), "drops ALL: apt and the runner's own helper need CHOWN, FOWNER, DAC_OVERRIDE");
+    warning(
+      at("docker.capDrop"),
+      "drops ALL: apt and the runner's own helper need CHOWN, FOWNER, DAC_OVERRIDE",
+    );
   }
   if (
     docker.memory !== undefined &&
     docker.memorySwap !== undefined &&
     format.bytesOf(docker.memorySwap) < format.bytesOf(docker.memory)
   ) {
-    error(at("docker.memorySwap"), `is ${docker.memorySwap}, below memory ${docker.memory}: Docker refuses that`);
+    error(
+      at("docker.memorySwap"),
+      `is ${docker.memorySwap}, below memory ${docker.memory}: Docker refuses that`,
+    );
   }
   if (docker.memory !== undefined && format.bytesOf(docker.memory) > host.vm.memory * 1024 ** 2) {
     error(
@@ -219,7 +253,10 @@ function checkProfile(
     );
   }
   if (docker.cpus !== undefined && Number(docker.cpus) > host.vm.cores) {
-    error(at("docker.cpus"), `is ${docker.cpus}, but host ${host.name} has ${host.vm.cores} cores: Docker refuses that`);
+    error(
+      at("docker.cpus"),
+      `is ${docker.cpus}, but host ${host.name} has ${host.vm.cores} cores: Docker refuses that`,
+    );
   }
   if (docker.allowedImages.length === 0) {
     warning(at("docker.allowedImages"), "is empty: jobs may use any image");
@@ -233,19 +270,28 @@ function checkUnique(config: StackConfig, error: Report): void {
     const address = host.network.address.split("/")[0] as string;
     const sameAddress = addresses.get(address);
     if (address !== "dhcp" && sameAddress !== undefined) {
-      error(`hosts.${host.name}.address`, `${address} is the address of ${sameAddress} as well: give each its own`);
+      error(
+        `hosts.${host.name}.address`,
+        `${address} is the address of ${sameAddress} as well: give each its own`,
+      );
     }
     addresses.set(address, host.name);
     if (host.vm.id !== undefined) {
       const sameId = ids.get(host.vm.id);
       if (sameId !== undefined) {
-        error(`hosts.${host.name}.vmId`, `${host.vm.id} is the id of ${sameId} as well: give each its own`);
+        error(
+          `hosts.${host.name}.vmId`,
+          `${host.vm.id} is the id of ${sameId} as well: give each its own`,
+        );
       }
       ids.set(host.vm.id, host.name);
     }
     for (const other of config.hosts) {
       if (other !== host && other.network.gateway === address) {
-        error(`hosts.${host.name}.address`, `${address} is the gateway of ${other.name}: choose another`);
+        error(
+          `hosts.${host.name}.address`,
+          `${address} is the gateway of ${other.name}: choose another`,
+        );
       }
     }
   }

@@ -73,9 +73,15 @@ const disk = (min: number) =>
   z.union(
     [
       integer("a size in GiB", min, 65_536),
-      object({ size: integer("a size in GiB", min, 65_536).optional(), datastore: storage().optional() }),
+      object({
+        size: integer("a size in GiB", min, 65_536).optional(),
+        datastore: storage().optional(),
+      }),
     ],
-    { error: (issue) => `is ${show(issue.input)}: give a size in GiB of at least ${min}, or {size, datastore}` },
+    {
+      error: (issue) =>
+        `is ${show(issue.input)}: give a size in GiB of at least ${min}, or {size, datastore}`,
+    },
   );
 
 const aptSource = object({
@@ -188,7 +194,9 @@ const executor = object({
 export const profileSchema = object({
   project: integer("a project's numeric id", 1, Number.MAX_SAFE_INTEGER).optional(),
   group: integer("a group's numeric id", 1, Number.MAX_SAFE_INTEGER).optional(),
-  instance: z.literal(true, { error: (issue) => `is ${show(issue.input)}: write true or leave it out` }).optional(),
+  instance: z
+    .literal(true, { error: (issue) => `is ${show(issue.input)}: write true or leave it out` })
+    .optional(),
   tags: list(text("a tag for jobs", format.jobTag)).optional(),
   runUntagged: flag().optional(),
   locked: flag().optional(),

@@ -11,16 +11,7 @@ import path from "node:path";
 
 import { LabError } from "../progress";
 import { output, run } from "../run";
-import {
-  BRIDGE,
-  GATEWAY,
-  NAMESPACE,
-  NETWORK,
-  NODES,
-  PREFIX,
-  SERVICES,
-  UPLINK,
-} from "./addresses";
+import { BRIDGE, GATEWAY, NAMESPACE, NETWORK, NODES, PREFIX, SERVICES, UPLINK } from "./addresses";
 
 const RECORD = `/run/${NAMESPACE}.json`;
 const NETNS_FOLDER = `/etc/netns/${NAMESPACE}`;
@@ -83,7 +74,10 @@ const FORWARD_RULES = ["-i", "-o"].map((direction) => [
 /** Docker and some firewalls drop whatever is forwarded and not theirs. */
 async function forwardsNothing(): Promise<boolean> {
   if (!["/usr/sbin/iptables", "/sbin/iptables"].some((file) => existsSync(file))) return false;
-  const policy = await run("iptables", ["-w", "-S", "FORWARD"], { limit: LIMIT, accept: [0, 1, 3, 4] });
+  const policy = await run("iptables", ["-w", "-S", "FORWARD"], {
+    limit: LIMIT,
+    accept: [0, 1, 3, 4],
+  });
   return policy.stdout.startsWith("-P FORWARD DROP");
 }
 
