@@ -2,7 +2,10 @@
 package api
 
 import (
+	"runtime"
 	"strings"
+
+	"gitlab-runner-proxmox/lab/internal/runner/version"
 )
 
 // Features that a runner tells GitLab about; GitLab keeps jobs back that need others.
@@ -66,6 +69,18 @@ type Info struct {
 	Features     Features          `json:"features"`
 	Config       InfoConfig        `json:"config"`
 	Labels       map[string]string `json:"labels,omitempty"`
+}
+
+// NewInfo is what a runner with this executor tells GitLab; shell is bash unless it is set.
+func NewInfo(executor, shell string) Info {
+	if shell == "" {
+		shell = "bash"
+	}
+	return Info{
+		Name: version.Name, Version: version.Version, Revision: version.Revision,
+		Platform: runtime.GOOS, Architecture: runtime.GOARCH,
+		Executor: executor, Shell: shell, Features: DockerFeatures(),
+	}
 }
 
 // InfoConfig is the part of the configuration that GitLab hears of.

@@ -16,6 +16,8 @@ import (
 // Invalid is the error of a file whose values have wrong types: all of them at once.
 type Invalid struct {
 	Problems []Problem
+	// Unknown keys of the same file, which are no error by themselves.
+	Unknown []Problem
 }
 
 func (e *Invalid) Error() string {
@@ -29,8 +31,10 @@ func (e *Invalid) Error() string {
 // Loaded is a file that was read and understood.
 type Loaded struct {
 	*Config
-	// Unknown are the keys that the runner does not know; lint refuses them, run warns of them.
+	// Unknown are the keys that the runner does not know; lint refuses them, run ignores them.
 	Unknown []Problem
+	// Violations are values that the runner's schema does not allow; lint refuses them, run warns.
+	Violations []Problem
 	// ModTime is the file's age when it was read; zero when there was no file.
 	ModTime time.Time
 }
@@ -72,7 +76,7 @@ func Parse(data []byte) (*Loaded, error) {
 	var check checker
 	check.table(raw, reflect.TypeFor[Config](), "")
 	if len(check.invalid) > 0 {
-		return nil, &Invalid{check.invalid}
+		return nil, &Invalid{Problems: check.invalid, Unknown: check.unknown}
 	}
 	loaded := Default()
 	if _, err := toml.Decode(string(data), loaded.Config); err != nil {
@@ -83,6 +87,7 @@ func Parse(data []byte) (*Loaded, error) {
 		runner.Token = os.ExpandEnv(runner.Token)
 		runner.URL = os.ExpandEnv(runner.URL)
 	}
+	loaded.Violations = loaded.violations()
 	return loaded, nil
 }
 
@@ -95,14 +100,17 @@ func Lint(file string) error {
 		}
 		return err
 	}
-	raw := map[string]any{}
-	if _, err := toml.Decode(string(data), &raw); err != nil {
-		_, err = Parse(data)
+	loaded, err := Parse(data)
+	var invalid *Invalid
+	var problems []Problem
+	switch {
+	case errors.As(err, &invalid):
+		problems = append(invalid.Unknown, invalid.Problems...)
+	case err != nil:
 		return fmt.Errorf("decoding config: %s: %w", file, err)
+	default:
+		problems = append(loaded.Unknown, loaded.Violations...)
 	}
-	var check checker
-	check.table(raw, reflect.TypeFor[Config](), "")
-	problems := append(check.unknown, check.invalid...)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -125,6 +125,9 @@ func (l *Logger) Warning(args ...any) { l.log(Warning, args) }
 // Error writes a message on something that did not work.
 func (l *Logger) Error(args ...any) { l.log(Error, args) }
 
+// Report writes a message of any level, and goes on.
+func (l *Logger) Report(level Level, args ...any) { l.log(level, args) }
+
 // Fatal writes a message and ends the process with status 1.
 func (l *Logger) Fatal(args ...any) {
 	l.log(Fatal, args)
@@ -179,9 +182,9 @@ func render(format string, level Level, now time.Time, message string, fields Fi
 			line.WriteString(message)
 			break
 		}
-		fmt.Fprintf(&line, "%-50s", message)
+		fmt.Fprintf(&line, "%-50s ", message)
 		for _, key := range keys {
-			fmt.Fprintf(&line, "  %s=%s", key, quote(fmt.Sprint(fields[key])))
+			fmt.Fprintf(&line, " %s=%s", key, quote(fmt.Sprint(fields[key])))
 		}
 	}
 	line.WriteByte('\n')
