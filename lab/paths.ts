@@ -49,6 +49,8 @@ export const PATHS = {
   registry: state("registry"),
   packages: state("packages"),
   stackFile: path.join(ROOT, "Pulumi.lab.yaml"),
+  /** Stack files of tests, and what is known of all stack files. */
+  stacks: state("stacks"),
   build: cache("build"),
   template: cache("template", "trixie"),
   images: cache("images"),

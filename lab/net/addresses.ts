@@ -51,4 +51,5 @@ export const URLS = {
   gitlab: `https://${fullName("gitlab")}`,
   registry: `https://${fullName("registry")}`,
   packages: `https://${fullName("packages")}`,
+  aptProxy: `http://${fullName("packages")}:3142`,
 };
