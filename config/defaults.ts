@@ -8,6 +8,7 @@ export const VM_IDS = { from: 5000, to: 5999 };
 export const SNIPPETS_DATASTORE = "local";
 export const CANARY_REF = "main";
 export const CANARY_TIMEOUT = 600;
+export const ROLLOUT_PARALLEL = 1;
 
 export const HOST = {
   template: "ci-template",

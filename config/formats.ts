@@ -38,6 +38,13 @@ export const withoutPath: Check<string> = (value) =>
     ? undefined
     : "must have no path: write only https://host:port");
 
+/** GitLab may live below a path, but the API's own path is added by whoever calls it. */
+export const gitlabUrl: Check<string> = (value) =>
+  httpsOrigin(value) ??
+  (/\/api(\/v\d+)?\/*$/.test(new URL(value).pathname)
+    ? "must end before /api: write only https://host"
+    : undefined);
+
 export const httpUrl: Check<string> = (value) =>
   /^https?:\/\/[^\s/]+/.test(value) && URL.canParse(value)
     ? undefined
@@ -86,10 +93,14 @@ export function contains(cidr: string, address: string): boolean {
   return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parseCIDR(cidr));
 }
 
-export const cidr: Check<string> = (value) =>
-  ipaddr.IPv4.isValidCIDRFourPartDecimal(value)
-    ? undefined
-    : "is no IPv4 network: write it as 172.20.0.0/14";
+export const cidr: Check<string> = (value) => {
+  if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(value)) {
+    return "is no IPv4 network: write it as 172.20.0.0/14";
+  }
+  const { first } = networkOf(value);
+  const [address, prefix] = value.split("/");
+  return address === first ? undefined : `is inside of a network: write it as ${first}/${prefix}`;
+};
 
 /** Whether two networks share an address. */
 export function overlap(a: string, b: string): boolean {
@@ -225,3 +236,33 @@ export const storageName: Check<string> = (value) =>
   /^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]$/.test(value)
     ? undefined
     : "is no name of a Proxmox storage";
+
+export const poolName: Check<string> = (value) =>
+  /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+){0,2}$/.test(value)
+    ? undefined
+    : "is no name of a Proxmox pool: use letters, digits and - _ .";
+
+export const bridgeName: Check<string> = (value) =>
+  /^[A-Za-z][A-Za-z0-9_.-]{0,14}$/.test(value)
+    ? undefined
+    : "is no name of a bridge: use at most 15 letters, digits and - _ .";
+
+/** Names and patterns that are handed on as they are. */
+export const word: Check<string> = (value) =>
+  /^[\x21-\x7e]+$/.test(value) ? undefined : "holds a space or an odd character: remove it";
+
+export const capability: Check<string> = (value) =>
+  /^[A-Z][A-Z_]*$/.test(value) && !value.startsWith("CAP_")
+    ? undefined
+    : "is no capability: write it in capitals without CAP_, such as NET_RAW";
+
+export const volume: Check<string> = (value) =>
+  word(value) ??
+  (/^(\/|[a-zA-Z0-9][a-zA-Z0-9_.-]*:\/)/.test(value)
+    ? undefined
+    : "is no volume: write it as /path or name:/path");
+
+export const ulimit: Check<string> = (value) =>
+  /^(-1|\d+)(:(-1|\d+))?$/.test(value)
+    ? undefined
+    : 'is no limit: write it as "65536", or "1024:65536" for soft and hard';

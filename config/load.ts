@@ -26,9 +26,11 @@ export function loadConfig(): { stack: StackConfig; secrets: LoadedSecrets } {
   const all = pulumi.runtime.allConfig();
   const config = new pulumi.Config();
   const values: Record<string, unknown> = {};
+  const others: Record<string, unknown> = {};
   const secretKeys = new Set<string>();
   for (const [fullKey, text] of Object.entries(all)) {
     if (!fullKey.startsWith(`${project}:`)) {
+      others[fullKey] = text;
       continue;
     }
     const key = fullKey.slice(project.length + 1);
@@ -38,7 +40,8 @@ export function loadConfig(): { stack: StackConfig; secrets: LoadedSecrets } {
     values[key] = key in SECRET_KEYS ? text : valueOf(text as string);
   }
   const stack = pulumi.getStack();
-  const { config: parsed, errors, warnings } = parseStack({ project, stack, values, secretKeys });
+  const source = { project, stack, values, others, secretKeys };
+  const { config: parsed, errors, warnings } = parseStack(source);
   // What config:check can only warn of, since it sees no cluster, a deployment cannot do without.
   const missing = warnings.filter(({ path }) => path in SECRET_KEYS);
   if (parsed === undefined || missing.length > 0) {
@@ -64,5 +67,9 @@ export function loadConfig(): { stack: StackConfig; secrets: LoadedSecrets } {
 
 /** Maps and lists arrive as JSON, everything else as text. */
 function valueOf(text: string): unknown {
-  return /^\s*[{[]/.test(text) ? JSON.parse(text) : text;
+  try {
+    return /^\s*[{[]/.test(text) ? JSON.parse(text) : text;
+  } catch {
+    return text;
+  }
 }

@@ -6,26 +6,29 @@ import { z } from "zod";
 import * as format from "./formats";
 import { nearest, show } from "./issues";
 
-/** An object that takes no other keys, and says which known one is near to an unknown one. */
+/**
+ * An object that takes no other keys, and says which known one is near to an unknown one: a line for
+ * each unknown key.
+ */
 function object<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, {
     error: (issue) => {
-      if (issue.code !== "unrecognized_keys") {
-        return issue.code === "invalid_type"
-          ? `is ${show(issue.input)}: a map of keys is needed here`
-          : undefined;
+      if (issue.code === "unrecognized_keys") {
+        return issue.keys.map((key) => unknownKey(key, Object.keys(shape))).join("\n");
       }
-      const known = Object.keys(shape);
-      return issue.keys
-        .map((key) => {
-          const hint = nearest(key, known);
-          return hint === undefined
-            ? `unknown key "${key}": remove it (known here: ${known.join(", ")})`
-            : `unknown key "${key}": did you mean "${hint}"?`;
-        })
-        .join("; ");
+      return issue.code === "invalid_type"
+        ? `is ${show(issue.input)}: a map of keys is needed here`
+        : undefined;
     },
   });
+}
+
+/** What is said of a key that does not exist. */
+export function unknownKey(key: string, known: readonly string[]): string {
+  const hint = nearest(key, known);
+  return hint === undefined
+    ? `is unknown: remove it (known here: ${known.join(", ")})`
+    : `is unknown: did you mean "${hint}"?`;
 }
 
 const needed = (what: string) => (issue: { code: string; input?: unknown }) =>
@@ -86,8 +89,8 @@ const disk = (min: number) =>
 
 const aptSource = object({
   url: text("the repository's address", format.httpUrl).optional(),
-  suite: text("a suite such as trixie").optional(),
-  component: text("a component such as main").optional(),
+  suite: text("a suite such as trixie", format.word).optional(),
+  component: text("a component such as main", format.word).optional(),
   keyUrl: text("where the signing key is", format.httpUrl).optional(),
   keyFingerprint: text("the signing key's fingerprint", format.fingerprint).optional(),
 });
@@ -100,7 +103,7 @@ const ssh = object({
   bastion: object({
     host: text("the bastion's name or address", format.endpoint),
     port: integer("a port", 1, 65_535).optional(),
-    user: text("the user on the bastion"),
+    user: text("the user on the bastion", format.word),
     hostKey: text("the bastion's public host key", format.sshPublicKey),
   }).optional(),
 });
@@ -140,13 +143,13 @@ export const hostSchema = object({
   gateway: text("the gateway's address", format.ipv4Address).optional(),
   dns: list(text("a DNS server", format.ipAddress)).optional(),
   searchDomain: text("a domain", format.endpoint).optional(),
-  bridge: text("a bridge such as vmbr0").optional(),
+  bridge: text("a bridge such as vmbr0", format.bridgeName).optional(),
   vlan: integer("a VLAN", 1, 4094).optional(),
   mtu: integer("an MTU", 576, 65_520).optional(),
   firewall: flag().optional(),
   vmId: vmId().optional(),
-  pool: text("a Proxmox pool").optional(),
-  cpuType: text("a CPU type such as host").optional(),
+  pool: text("a Proxmox pool", format.poolName).optional(),
+  cpuType: text("a CPU type such as host", format.word).optional(),
   cores: integer("a number of cores", 1, 512).optional(),
   memory: integer("MiB", 1024, 4_194_304).optional(),
   tags: list(text("a Proxmox tag", format.proxmoxTag)).optional(),
@@ -168,16 +171,16 @@ export const hostSchema = object({
 const pullPolicies = list(choice(["always", "if-not-present", "never"]));
 
 const executor = object({
-  image: text("an image").optional(),
-  helperImage: text("an image").optional(),
+  image: text("an image", format.word).optional(),
+  helperImage: text("an image", format.word).optional(),
   privileged: flag().optional(),
-  capDrop: list(text("a capability")).optional(),
-  capAdd: list(text("a capability")).optional(),
-  securityOpt: list(text("a security option")).optional(),
+  capDrop: list(text("a capability", format.capability)).optional(),
+  capAdd: list(text("a capability", format.capability)).optional(),
+  securityOpt: list(text("a security option", format.word)).optional(),
   pullPolicy: pullPolicies.optional(),
   allowedPullPolicies: pullPolicies.optional(),
-  allowedImages: list(text("an image pattern")).optional(),
-  allowedServices: list(text("an image pattern")).optional(),
+  allowedImages: list(text("an image pattern", format.word)).optional(),
+  allowedServices: list(text("an image pattern", format.word)).optional(),
   servicesLimit: integer("a number of services", 0, 100).optional(),
   memory: text("a size", format.dockerSize).optional(),
   memorySwap: text("a size", format.dockerSize).optional(),
@@ -185,8 +188,10 @@ const executor = object({
   serviceMemory: text("a size", format.dockerSize).optional(),
   serviceCpus: text("a number of CPUs in quotes", format.cpuCount).nullable().optional(),
   shmSize: integer("bytes", 1_048_576, 1_099_511_627_776).optional(),
-  volumes: list(text("a volume such as /cache")).optional(),
-  ulimit: z.record(z.string(), text("a limit such as 65536")).optional(),
+  volumes: list(text("a volume such as /cache", format.volume)).optional(),
+  ulimit: z
+    .record(z.string(), text('a limit such as "65536", in quotes', format.ulimit))
+    .optional(),
   networkMtu: integer("an MTU", 576, 65_520).optional(),
   waitForServicesTimeout: integer("seconds", -1, 3600).optional(),
 });
@@ -216,15 +221,15 @@ export const profileSchema = object({
 const named = <T extends z.ZodType>(what: string, of: T) =>
   z.record(z.string(), of, { error: needed(`a map of ${what} by name`) });
 
-/** The whole stack file, without its secrets. */
+/** The whole stack file, without its secrets. What must be there is asked for in parse.ts. */
 export const stackSchema = object({
   proxmox: object({
-    endpoint: text("the API's address, https://host:8006", format.withoutPath),
+    endpoint: text("the API's address, https://host:8006", format.withoutPath).optional(),
     insecure: flag().optional(),
     vmIds: object({ from: vmId(), to: vmId() }).optional(),
     snippets: storage().optional(),
     ssh: object({
-      username: text("the user who uploads snippets"),
+      username: text("the user who uploads snippets", format.word).optional(),
       nodes: named(
         "nodes",
         object({
@@ -232,19 +237,21 @@ export const stackSchema = object({
           port: integer("a port", 1, 65_535).optional(),
         }),
       ).optional(),
-    }),
-  }),
-  gitlab: object({ url: text("GitLab's address, https://host", format.httpsOrigin) }),
+    }).optional(),
+  }).optional(),
+  gitlab: object({
+    url: text("GitLab's address, https://host", format.gitlabUrl).optional(),
+  }).optional(),
   caCertificates: text("PEM certificates", format.pemCertificates).optional(),
   canary: object({
     project: integer("a project's numeric id", 1, Number.MAX_SAFE_INTEGER),
-    ref: text("a branch or tag").optional(),
+    ref: text("a branch or tag", format.word).optional(),
     timeout: integer("seconds", 60, 7200).optional(),
   }).optional(),
-  rollout: object({ parallel: integer("a number of hosts", 1, 64) }).optional(),
+  rollout: object({ parallel: integer("a number of hosts", 1, 64).optional() }).optional(),
   defaults: hostSchema.optional(),
-  profiles: named("profiles", profileSchema),
-  hosts: named("hosts", hostSchema),
+  profiles: named("profiles", profileSchema).optional(),
+  hosts: named("hosts", hostSchema).optional(),
 });
 
 export type RawStack = z.infer<typeof stackSchema>;
