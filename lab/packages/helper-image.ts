@@ -59,10 +59,15 @@ export async function writeHelperImage(
     }
     const layer = path.join(work, "layer.tar");
     copyFileSync(root, layer);
-    const owner = ["--owner=0", "--group=0", "--numeric-owner"];
+    const plain = [
+      "--owner=0",
+      "--group=0",
+      "--numeric-owner",
+      "--pax-option=delete=atime,delete=ctime",
+    ];
     // Only the files: a folder in the second part would overwrite the mode of the first one's.
     const names = Object.keys(files).map((name) => `./${name}`);
-    await run("tar", ["-C", added, ...owner, "-rf", layer, ...names], { limit: LIMIT });
+    await run("tar", ["-C", added, ...plain, "-rf", layer, ...names], { limit: LIMIT });
     const archive = path.join(work, "archive.tar");
     await writeArchive(
       {

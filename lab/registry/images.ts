@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 
-import { hashFile, imageConfig, type ImageConfig, writeArchive } from "../images/archive";
+import { hashFile, type ImageConfig, imageConfig, writeArchive } from "../images/archive";
 import { fullName } from "../net/addresses";
 import { inNamespace } from "../net/namespace";
 import { PATHS } from "../paths";
