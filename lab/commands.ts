@@ -1,6 +1,6 @@
 /** The commands that start the lab. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { ensureBuilt } from "./built";
@@ -9,8 +9,10 @@ import { labEnvironment, writeClientFiles } from "./environment";
 import { readFacts, writeFacts } from "./facts";
 import { takeLock } from "./lock";
 import { ensureNetwork, inNamespace } from "./net/namespace";
-import { ensurePackages } from "./packages/packages";
+import { buildPackages } from "./packages/packages";
+import { publishRepository } from "./packages/repository";
 import { packagesService } from "./packages/service";
+import { ensureSigningKey, repositoryFingerprint } from "./packages/signing-key";
 import { PATHS, ROOT } from "./paths";
 import { LabError, type Phase, say, Timings } from "./progress";
 import { GUEST_KINDS, type GuestKind } from "./proxmox/config";
@@ -29,8 +31,8 @@ import { ensureToolchain } from "./toolchain";
 
 /** Seconds for each of the scripts that build a template or the images. */
 const BUILD_LIMIT = 1200;
-/** The lab's version of the runner, which its stack asks for. */
-const RUNNER_VERSION = "19.3.0";
+/** A version of the runner besides the one that the lab's stack asks for. */
+const UPGRADE_VERSION = "19.3.1";
 
 /** `make lab`. */
 export async function up(): Promise<number> {
@@ -45,17 +47,23 @@ export async function start(): Promise<number> {
   return 0;
 }
 
-/** `npm run test:lab`: jest, inside the lab's network. */
+/** `make test-lab`: jest inside the lab's network, and a line that counts tests. */
 export async function test(args: readonly string[]): Promise<number> {
   await startLab("test");
-  const jest = path.join(ROOT, "node_modules", "jest", "bin", "jest.js");
+  const report = path.join(PATHS.log, "tests.json");
+  rmSync(report, { force: true });
   const [program, all] = inNamespace(process.execPath, [
-    jest,
-    "--config",
-    path.join(ROOT, "jest.lab.config.js"),
+    path.join(ROOT, "node_modules", "jest", "bin", "jest.js"),
+    ...["--config", path.join(ROOT, "jest.lab.config.js"), "--json", "--outputFile", report],
     ...args,
   ]);
-  return attach(program, all, { cwd: ROOT, limit: Infinity, env: labEnvironment() });
+  const status = await attach(program, all, { cwd: ROOT, limit: Infinity, env: labEnvironment() });
+  if (existsSync(report)) {
+    const counts = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>;
+    const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = counts;
+    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+  }
+  return status;
 }
 
 /** The part of `up` that runs inside the lab's network. */
@@ -113,8 +121,16 @@ async function startLab(command: string): Promise<Timings> {
     await ensureSecrets();
     await ensureCertificates();
     writeClientFiles();
-    const { fingerprint } = await ensurePackages([RUNNER_VERSION]);
-    writeFacts({ guest, runnerVersion: RUNNER_VERSION, packagesFingerprint: fingerprint });
+    await ensureSigningKey();
+    // The second version is for whoever wants to see an upgrade.
+    const [own, ...others] = await buildPackages([UPGRADE_VERSION]);
+    if (own === undefined) throw new LabError("no package of the runner was built");
+    await publishRepository([own, ...others].flatMap(({ debs }) => debs));
+    writeFacts({
+      guest,
+      runnerVersion: own.version,
+      packagesFingerprint: await repositoryFingerprint(),
+    });
   });
   await timings.phase("network and servers", async () => {
     await ensureNetwork(ROOT);

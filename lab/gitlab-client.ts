@@ -77,6 +77,9 @@ export const readJob = (project: number, job: number): Promise<Job> =>
 export const readTrace = (project: number, job: number): Promise<string> =>
   gitlab("GET", `projects/${project}/jobs/${job}/trace`);
 
+export const cancelJob = (project: number, job: number): Promise<Job> =>
+  gitlab("POST", `projects/${project}/jobs/${job}/cancel`);
+
 /**
  * Waits until a job has ended.
  *

@@ -10,7 +10,10 @@ import { SECRETS } from "./secrets";
 /** The project whose pipeline proves the hosts. */
 export const HEALTH_PROJECT = { id: 7, path: "platform/runner-health" } as const;
 
-/** The user whose token the program gets: maintainer of the project, and nothing else. */
+/** The project of the tests' own jobs. */
+export const WORKLOAD_PROJECT = { id: 8, path: "platform/workload" } as const;
+
+/** The user whose token the program gets: maintainer of the two projects, and nothing else. */
 const DEPLOYER = "runner-deployer";
 
 /** Writes the configuration file of `lab/gitlab/main.ts`. */
@@ -32,8 +35,17 @@ export function writeGitLabConfig(): void {
         dir: path.join(ROOT, "lab", "projects", "runner-health"),
         description: "Says what a job finds on a runner",
       },
+      {
+        ...WORKLOAD_PROJECT,
+        dir: path.join(ROOT, "lab", "projects", "workload"),
+        description: "Jobs for the lab's tests",
+      },
     ],
-    members: [{ user: DEPLOYER, path: HEALTH_PROJECT.path, role: "maintainer" }],
+    members: [HEALTH_PROJECT, WORKLOAD_PROJECT].map(({ path: project }) => ({
+      user: DEPLOYER,
+      path: project,
+      role: "maintainer",
+    })),
     tokens: [
       {
         file: secretFile(SECRETS.gitlabToken),

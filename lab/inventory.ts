@@ -42,3 +42,6 @@ export interface GitLabInventory {
 
 export const gitlabInventory = (): Promise<GitLabInventory> =>
   askSocket(PATHS.gitlabSocket, "GET", "/inventory");
+
+export const proxmoxInventory = (): Promise<ProxmoxInventory> =>
+  askSocket(PATHS.pveSocket, "GET", "/inventory");
