@@ -2,29 +2,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-
-	"github.com/pulumi/pulumi-go-provider/infer"
-
-	"gitlab-runner-proxmox/lab/internal/command/local"
-	"gitlab-runner-proxmox/lab/internal/command/remote"
+	"gitlab-runner-proxmox/lab/internal/command"
+	"gitlab-runner-proxmox/lab/internal/plugin"
 )
 
-func main() {
-	provider, err := infer.NewProviderBuilder().
-		WithResources(
-			infer.Resource(&local.Command{}),
-			infer.Resource(&remote.Command{}),
-			infer.Resource(&remote.CopyToRemote{}),
-		).
-		Build()
-	if err == nil {
-		err = provider.Run(context.Background(), "command", "1.2.1")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { plugin.Main(command.Name, command.Version, command.Provider) }

@@ -2,20 +2,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-
 	"gitlab-runner-proxmox/lab/internal/gitlab"
+	"gitlab-runner-proxmox/lab/internal/plugin"
 )
 
-func main() {
-	provider, err := gitlab.Provider()
-	if err == nil {
-		err = provider.Run(context.Background(), "gitlab", "10.1.1")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { plugin.Main(gitlab.Name, gitlab.Version, gitlab.Provider) }

@@ -2,20 +2,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-
+	"gitlab-runner-proxmox/lab/internal/plugin"
 	"gitlab-runner-proxmox/lab/internal/random"
 )
 
-func main() {
-	provider, err := random.Provider()
-	if err == nil {
-		err = provider.Run(context.Background(), "random", "4.21.2")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { plugin.Main(random.Name, random.Version, random.Provider) }

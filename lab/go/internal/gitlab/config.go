@@ -1,88 +1,114 @@
-// Package gitlab is the part of the GitLab provider that this program uses, with the published
-// provider's names, requests and rules.
 package gitlab
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
 
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	api "gitlab.com/gitlab-org/api/client-go"
+	"golang.org/x/oauth2"
 )
 
-const defaultRetries = 10
+const (
+	defaultRetries = 10
+	defaultBaseURL = "https://gitlab.com/api/v4/"
+)
 
 // Config is what the provider is told.
 type Config struct {
-	Token          *string           `pulumi:"token,optional" provider:"secret"`
-	BaseURL        *string           `pulumi:"baseUrl,optional"`
-	CacertFile     *string           `pulumi:"cacertFile,optional"`
-	Insecure       *bool             `pulumi:"insecure,optional"`
-	Headers        map[string]string `pulumi:"headers,optional"`
-	Retries        *int              `pulumi:"retries,optional"`
-	EarlyAuthCheck *bool             `pulumi:"earlyAuthCheck,optional"`
+	Token               *string           `pulumi:"token,optional" provider:"secret"`
+	BaseURL             *string           `pulumi:"baseUrl,optional"`
+	CacertFile          *string           `pulumi:"cacertFile,optional"`
+	ClientCert          *string           `pulumi:"clientCert,optional"`
+	ClientKey           *string           `pulumi:"clientKey,optional"`
+	ConfigFile          *string           `pulumi:"configFile,optional"`
+	Context             *string           `pulumi:"context,optional"`
+	EarlyAuthCheck      *bool             `pulumi:"earlyAuthCheck,optional"`
+	EnableAutoCiSupport *bool             `pulumi:"enableAutoCiSupport,optional"`
+	Headers             map[string]string `pulumi:"headers,optional"`
+	Insecure            *bool             `pulumi:"insecure,optional"`
+	Retries             *int              `pulumi:"retries,optional"`
 
 	client *api.Client
 }
 
 // Configure builds the client, and looks at /user unless that is turned off.
 func (c *Config) Configure(ctx context.Context) error {
-	token := text(c.Token, "GITLAB_TOKEN")
-	base := text(c.BaseURL, "GITLAB_BASE_URL")
-	if base == "" {
-		base = "https://gitlab.com/api/v4/"
+	if c.ConfigFile != nil || c.Context != nil || or(c.EnableAutoCiSupport, false) {
+		return errors.New("configFile, context and enableAutoCiSupport are not known to the lab's provider: give a token")
 	}
+	token := or(c.Token, os.Getenv("GITLAB_TOKEN"))
+	if token == "" {
+		return errors.New("no token: set token, or GITLAB_TOKEN in the environment")
+	}
+	transport, err := c.transport()
+	if err != nil {
+		return err
+	}
+	base := c.base()
 	if !strings.HasSuffix(base, "/") {
 		return fmt.Errorf("the base URL %q must end with a slash", base)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{
-		InsecureSkipVerify: c.Insecure != nil && *c.Insecure, //nolint:gosec // the user's choice
-	}
-	if c.CacertFile != nil && *c.CacertFile != "" {
-		pem, err := os.ReadFile(*c.CacertFile)
-		if err != nil {
-			return fmt.Errorf("cacertFile: %w", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("cacertFile: %s holds no certificate", *c.CacertFile)
-		}
-		transport.TLSClientConfig.RootCAs = pool
-	}
-	retries := defaultRetries
-	if c.Retries != nil {
-		retries = *c.Retries
 	}
 	options := []api.ClientOptionFunc{
 		api.WithBaseURL(base),
 		api.WithHTTPClient(&http.Client{Transport: transport}),
-		api.WithCustomRetryMax(retries),
+		api.WithCustomRetryMax(or(c.Retries, defaultRetries)),
+		api.WithRequestOptions(api.WithHeaders(c.Headers)),
 	}
-	for name, value := range c.Headers {
-		options = append(options, api.WithRequestOptions(api.WithHeader(name, value)))
+	// Every kind of token passes as a bearer token.
+	source := api.OAuthTokenSource{
+		TokenSource: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}),
 	}
-	client, err := api.NewAuthSourceClient(bearer{token}, options...)
-	if err != nil {
+	if c.client, err = api.NewAuthSourceClient(source, options...); err != nil {
 		return err
 	}
-	c.client = client
-	if c.earlyAuthCheck() {
-		if _, _, err := client.Users.CurrentUser(api.WithContext(ctx)); err != nil {
-			return fmt.Errorf("failed to authenticate against GitLab at %s: %w", base, err)
-		}
+	if c.wantsEarlyAuthCheck() {
+		_, _, err = c.client.Users.CurrentUser(api.WithContext(ctx))
 	}
-	return nil
+	return err
 }
 
-func (c *Config) earlyAuthCheck() bool {
+func (c *Config) base() string {
+	if base := or(c.BaseURL, os.Getenv("GITLAB_BASE_URL")); base != "" {
+		return base
+	}
+	return defaultBaseURL
+}
+
+// transport trusts what the machine trusts, or the given CA and nothing else.
+func (c *Config) transport() (*http.Transport, error) {
+	settings := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: or(c.Insecure, false),
+	}
+	if file := or(c.CacertFile, ""); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		settings.RootCAs = x509.NewCertPool()
+		settings.RootCAs.AppendCertsFromPEM(pem)
+	}
+	if cert, key := or(c.ClientCert, ""), or(c.ClientKey, ""); cert != "" && key != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		settings.Certificates = []tls.Certificate{pair}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = settings
+	return transport, nil
+}
+
+func (c *Config) wantsEarlyAuthCheck() bool {
 	if c.EarlyAuthCheck != nil {
 		return *c.EarlyAuthCheck
 	}
@@ -92,28 +118,12 @@ func (c *Config) earlyAuthCheck() bool {
 	return true
 }
 
-func text(value *string, env string) string {
-	if value != nil && *value != "" {
-		return *value
+// or gives what a pointer points at, or a value for none.
+func or[T any](value *T, none T) T {
+	if value == nil {
+		return none
 	}
-	return os.Getenv(env)
+	return *value
 }
 
-// bearer sends any kind of token the way that the published provider does.
-type bearer struct{ token string }
-
-func (bearer) Init(context.Context, *api.Client) error { return nil }
-
-func (b bearer) Header(context.Context) (string, string, error) {
-	return "Authorization", "Bearer " + b.token, nil
-}
-
-func client(ctx context.Context) *api.Client { return infer.GetConfig[Config](ctx).client }
-
-// Provider is the whole provider.
-func Provider() (p.Provider, error) {
-	return infer.NewProviderBuilder().
-		WithConfig(infer.Config(&Config{})).
-		WithResources(infer.Resource(&UserRunner{})).
-		Build()
-}
+func client(ctx context.Context) *api.Client { return infer.GetConfig[*Config](ctx).client }

@@ -4,24 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"strconv"
 
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	api "gitlab.com/gitlab-org/api/client-go"
-)
-
-const (
-	shortestTimeout = 600
-	longestNote     = 1024
 )
 
 // UserRunner is a runner record that a user created: POST /user/runners.
 type UserRunner struct{}
 
-// UserRunnerInputs is what may be said of a runner.
+// UserRunnerInputs is what may be said of a runner. What is not said GitLab decides.
 type UserRunnerInputs struct {
 	RunnerType      string    `pulumi:"runnerType"`
 	GroupID         *int64    `pulumi:"groupId,optional"`
@@ -36,99 +28,32 @@ type UserRunnerInputs struct {
 	MaintenanceNote *string   `pulumi:"maintenanceNote,optional"`
 }
 
-// UserRunnerState adds the token, which GitLab tells only once.
+// UserRunnerState is what GitLab has, and the token, which it tells only once: an imported runner
+// has none.
 type UserRunnerState struct {
-	UserRunnerInputs
-	Token *string `pulumi:"token,optional" provider:"secret"`
+	RunnerType      string   `pulumi:"runnerType"`
+	GroupID         *int64   `pulumi:"groupId,optional"`
+	ProjectID       *int64   `pulumi:"projectId,optional"`
+	Description     string   `pulumi:"description"`
+	Paused          bool     `pulumi:"paused"`
+	Locked          bool     `pulumi:"locked"`
+	Untagged        bool     `pulumi:"untagged"`
+	TagLists        []string `pulumi:"tagLists"`
+	AccessLevel     string   `pulumi:"accessLevel"`
+	MaximumTimeout  int64    `pulumi:"maximumTimeout"`
+	MaintenanceNote string   `pulumi:"maintenanceNote"`
+	Token           *string  `pulumi:"token,optional" provider:"secret"`
 }
 
 // Annotate sets the token under which the npm SDK knows the resource.
 func (r *UserRunner) Annotate(a infer.Annotator) { a.SetToken("index/userRunner", "UserRunner") }
 
-// Check refuses what the published provider refuses before it asks GitLab.
-func (*UserRunner) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[UserRunnerInputs], error) {
-	in, failures, err := infer.DefaultCheck[UserRunnerInputs](ctx, req.NewInputs)
-	if err != nil {
-		return infer.CheckResponse[UserRunnerInputs]{}, err
+// WireDependencies keeps what is known of a record known while a preview changes it: a new
+// description must not make the token unknown, and with it every step that uses the token.
+func (*UserRunner) WireDependencies(f infer.FieldSelector, _ *UserRunnerInputs, state *UserRunnerState) {
+	if state.Token != nil {
+		f.OutputField(state).AlwaysKnown()
 	}
-	fail := func(property, reason string) {
-		failures = append(failures, p.CheckFailure{Property: property, Reason: reason})
-	}
-	known := func(name string) bool {
-		value, ok := req.NewInputs.GetOk(name)
-		return ok && !value.HasComputed()
-	}
-	given := func(name string) bool {
-		value, ok := req.NewInputs.GetOk(name)
-		return ok && !value.IsNull()
-	}
-	if known("runnerType") {
-		switch in.RunnerType {
-		case "instance_type":
-			if given("groupId") || given("projectId") {
-				fail("runnerType", "an instance_type runner takes neither groupId nor projectId")
-			}
-		case "group_type":
-			if !given("groupId") || given("projectId") {
-				fail("groupId", "a group_type runner takes groupId, and no projectId")
-			}
-		case "project_type":
-			if !given("projectId") || given("groupId") {
-				fail("projectId", "a project_type runner takes projectId, and no groupId")
-			}
-		default:
-			fail("runnerType", fmt.Sprintf("%q is none of instance_type, group_type, project_type", in.RunnerType))
-		}
-	}
-	if known("maximumTimeout") && in.MaximumTimeout != nil && *in.MaximumTimeout < shortestTimeout {
-		fail("maximumTimeout", fmt.Sprintf("must be at least %d, got %d", shortestTimeout, *in.MaximumTimeout))
-	}
-	if known("maintenanceNote") && in.MaintenanceNote != nil && len(*in.MaintenanceNote) > longestNote {
-		fail("maintenanceNote", fmt.Sprintf("must have at most %d characters", longestNote))
-	}
-	if known("accessLevel") && in.AccessLevel != nil &&
-		!slices.Contains([]string{"not_protected", "ref_protected"}, *in.AccessLevel) {
-		fail("accessLevel", fmt.Sprintf("%q is neither not_protected nor ref_protected", *in.AccessLevel))
-	}
-	return infer.CheckResponse[UserRunnerInputs]{Inputs: in, Failures: failures}, nil
-}
-
-// Diff replaces the record when its scope changes, and updates it otherwise.
-func (*UserRunner) Diff(_ context.Context, req infer.DiffRequest[UserRunnerInputs, UserRunnerState]) (
-	infer.DiffResponse, error,
-) {
-	old, new := req.State.UserRunnerInputs, req.Inputs
-	diff := map[string]p.PropertyDiff{}
-	note := func(name string, changed bool, kind p.DiffKind) {
-		if changed {
-			diff[name] = p.PropertyDiff{Kind: kind, InputDiff: true}
-		}
-	}
-	note("runnerType", old.RunnerType != new.RunnerType, p.UpdateReplace)
-	note("groupId", set(new.GroupID, old.GroupID), p.UpdateReplace)
-	note("projectId", set(new.ProjectID, old.ProjectID), p.UpdateReplace)
-	// What the program does not say, GitLab decides: such a field is computed and never a change.
-	note("description", set(new.Description, old.Description), p.Update)
-	note("paused", set(new.Paused, old.Paused), p.Update)
-	note("locked", set(new.Locked, old.Locked), p.Update)
-	note("untagged", set(new.Untagged, old.Untagged), p.Update)
-	note("accessLevel", set(new.AccessLevel, old.AccessLevel), p.Update)
-	note("maximumTimeout", set(new.MaximumTimeout, old.MaximumTimeout), p.Update)
-	note("maintenanceNote", set(new.MaintenanceNote, old.MaintenanceNote), p.Update)
-	note("tagLists", new.TagLists != nil && !sameSet(*new.TagLists, old.TagLists), p.Update)
-	return infer.DiffResponse{HasChanges: len(diff) > 0, DetailedDiff: diff}, nil
-}
-
-func set[T comparable](new, old *T) bool { return new != nil && (old == nil || *new != *old) }
-
-func sameSet(a []string, b *[]string) bool {
-	if b == nil {
-		return len(a) == 0
-	}
-	left, right := slices.Clone(a), slices.Clone(*b)
-	slices.Sort(left)
-	slices.Sort(right)
-	return slices.Equal(slices.Compact(left), slices.Compact(right))
 }
 
 // Create makes the record and reads it back.
@@ -136,7 +61,7 @@ func (*UserRunner) Create(ctx context.Context, req infer.CreateRequest[UserRunne
 	infer.CreateResponse[UserRunnerState], error,
 ) {
 	in := req.Inputs
-	state := UserRunnerState{UserRunnerInputs: in}
+	state := in.over(UserRunnerState{})
 	if req.DryRun {
 		return infer.CreateResponse[UserRunnerState]{Output: state}, nil
 	}
@@ -154,15 +79,18 @@ func (*UserRunner) Create(ctx context.Context, req infer.CreateRequest[UserRunne
 		MaintenanceNote: in.MaintenanceNote,
 	}, api.WithContext(ctx))
 	if err != nil {
-		return infer.CreateResponse[UserRunnerState]{}, fmt.Errorf("could not create the runner: %w", err)
+		return infer.CreateResponse[UserRunnerState]{},
+			fmt.Errorf("Error creating new GitLab Runner: couldn't create new GitLab Runner: %w", err)
 	}
 	state.Token = &made.Token
 	id := strconv.FormatInt(made.ID, 10)
 	details, _, err := client(ctx).Runners.GetRunnerDetails(made.ID, api.WithContext(ctx))
 	if err != nil {
-		// The record exists: the state has to know it, or nobody removes it.
-		return infer.CreateResponse[UserRunnerState]{ID: id, Output: state},
-			infer.ResourceInitFailedError{Reasons: []string{fmt.Sprintf("runner %s was created but could not be read: %v", id, err)}}
+		// The record exists: the state has to know it and its token, or nobody removes it.
+		return infer.CreateResponse[UserRunnerState]{ID: id, Output: state}, infer.ResourceInitFailedError{
+			Reasons: []string{fmt.Sprintf("Error reading new GitLab runner after creation: "+
+				"Error reading new GitLab runner after creation: %v", err)},
+		}
 	}
 	state.merge(details)
 	return infer.CreateResponse[UserRunnerState]{ID: id, Output: state}, nil
@@ -172,100 +100,125 @@ func (*UserRunner) Create(ctx context.Context, req infer.CreateRequest[UserRunne
 func (*UserRunner) Read(ctx context.Context, req infer.ReadRequest[UserRunnerInputs, UserRunnerState]) (
 	infer.ReadResponse[UserRunnerInputs, UserRunnerState], error,
 ) {
-	details, response, err := client(ctx).Runners.GetRunnerDetails(req.ID, api.WithContext(ctx))
-	if notFound(response, err) {
+	details, _, err := client(ctx).Runners.GetRunnerDetails(req.ID, api.WithContext(ctx))
+	if errors.Is(err, api.ErrNotFound) {
 		return infer.ReadResponse[UserRunnerInputs, UserRunnerState]{}, nil
 	}
 	if err != nil {
-		return infer.ReadResponse[UserRunnerInputs, UserRunnerState]{}, fmt.Errorf("could not read runner %s: %w", req.ID, err)
+		return infer.ReadResponse[UserRunnerInputs, UserRunnerState]{},
+			fmt.Errorf("couldn't read runner details due to API error: %w", err)
 	}
+	imported := req.Inputs.RunnerType == ""
 	state := req.State
 	state.merge(details)
-	inputs := state.UserRunnerInputs
-	if req.Inputs.RunnerType != "" {
-		inputs = overlay(req.Inputs, state.UserRunnerInputs)
-	}
-	return infer.ReadResponse[UserRunnerInputs, UserRunnerState]{ID: req.ID, Inputs: inputs, State: state}, nil
-}
-
-// overlay takes the values that GitLab has for those fields that the program says something about.
-func overlay(said, found UserRunnerInputs) UserRunnerInputs {
-	said.Description = pick(said.Description, found.Description)
-	said.Paused = pick(said.Paused, found.Paused)
-	said.Locked = pick(said.Locked, found.Locked)
-	said.Untagged = pick(said.Untagged, found.Untagged)
-	said.AccessLevel = pick(said.AccessLevel, found.AccessLevel)
-	said.MaximumTimeout = pick(said.MaximumTimeout, found.MaximumTimeout)
-	said.MaintenanceNote = pick(said.MaintenanceNote, found.MaintenanceNote)
-	if said.TagLists != nil && !sameSet(*said.TagLists, found.TagLists) {
-		said.TagLists = found.TagLists
-	}
-	return said
-}
-
-func pick[T any](said, found *T) *T {
-	if said == nil {
-		return nil
-	}
-	return found
+	return infer.ReadResponse[UserRunnerInputs, UserRunnerState]{
+		ID: req.ID, Inputs: req.Inputs.found(state, imported), State: state,
+	}, nil
 }
 
 // Update changes the record in place.
 func (*UserRunner) Update(ctx context.Context, req infer.UpdateRequest[UserRunnerInputs, UserRunnerState]) (
 	infer.UpdateResponse[UserRunnerState], error,
 ) {
-	in := req.Inputs
-	state := UserRunnerState{UserRunnerInputs: in, Token: req.State.Token}
+	state := req.Inputs.over(req.State)
 	if req.DryRun {
 		return infer.UpdateResponse[UserRunnerState]{Output: state}, nil
 	}
-	details, _, err := client(ctx).Runners.UpdateRunnerDetails(req.ID, &api.UpdateRunnerDetailsOptions{
-		Description:     in.Description,
-		Paused:          in.Paused,
-		Locked:          in.Locked,
-		RunUntagged:     in.Untagged,
-		TagList:         in.TagLists,
-		AccessLevel:     in.AccessLevel,
-		MaximumTimeout:  in.MaximumTimeout,
-		MaintenanceNote: in.MaintenanceNote,
-	}, api.WithContext(ctx))
+	options := &api.UpdateRunnerDetailsOptions{
+		Description:     &state.Description,
+		Paused:          &state.Paused,
+		Locked:          &state.Locked,
+		RunUntagged:     &state.Untagged,
+		TagList:         &state.TagLists,
+		AccessLevel:     &state.AccessLevel,
+		MaintenanceNote: &state.MaintenanceNote,
+	}
+	// GitLab stands for none, and takes no 0.
+	if state.MaximumTimeout > 0 {
+		options.MaximumTimeout = &state.MaximumTimeout
+	}
+	details, _, err := client(ctx).Runners.UpdateRunnerDetails(req.ID, options, api.WithContext(ctx))
 	if err != nil {
-		return infer.UpdateResponse[UserRunnerState]{}, fmt.Errorf("could not update runner %s: %w", req.ID, err)
+		return infer.UpdateResponse[UserRunnerState]{}, fmt.Errorf(
+			"Error updating GitLab runner: Error updating GitLab runner %s: %w", req.ID, err)
 	}
 	state.merge(details)
 	return infer.UpdateResponse[UserRunnerState]{Output: state}, nil
 }
 
-// Delete removes the record and with it its managers.
+// Delete removes the record and with it its managers. A record that is gone already is an error,
+// as in the published provider: a refresh finds out.
 func (*UserRunner) Delete(ctx context.Context, req infer.DeleteRequest[UserRunnerState]) (infer.DeleteResponse, error) {
-	response, err := client(ctx).Runners.RemoveRunner(req.ID, api.WithContext(ctx))
-	if err != nil && !notFound(response, err) {
-		return infer.DeleteResponse{}, fmt.Errorf("could not delete runner %s: %w", req.ID, err)
+	_, err := client(ctx).Runners.RemoveRunner(req.ID, api.WithContext(ctx))
+	if err != nil {
+		return infer.DeleteResponse{}, fmt.Errorf("GitLab API Error occurred: Unable to delete runner: %w", err)
 	}
 	return infer.DeleteResponse{}, nil
 }
 
-func notFound(response *api.Response, err error) bool {
-	return errors.Is(err, api.ErrNotFound) ||
-		err != nil && response != nil && response.Response != nil && response.StatusCode == http.StatusNotFound
+// over lays what the program says over what is known.
+func (in UserRunnerInputs) over(state UserRunnerState) UserRunnerState {
+	state.RunnerType = in.RunnerType
+	if in.GroupID != nil {
+		state.GroupID = in.GroupID
+	}
+	if in.ProjectID != nil {
+		state.ProjectID = in.ProjectID
+	}
+	state.Description = or(in.Description, state.Description)
+	state.Paused = or(in.Paused, state.Paused)
+	state.Locked = or(in.Locked, state.Locked)
+	state.Untagged = or(in.Untagged, state.Untagged)
+	state.TagLists = or(in.TagLists, state.TagLists)
+	state.AccessLevel = or(in.AccessLevel, state.AccessLevel)
+	state.MaximumTimeout = or(in.MaximumTimeout, state.MaximumTimeout)
+	state.MaintenanceNote = or(in.MaintenanceNote, state.MaintenanceNote)
+	return state
 }
 
+// found gives the inputs the values that GitLab has: those that the program says, and all of them
+// for a runner that is imported.
+func (in UserRunnerInputs) found(state UserRunnerState, imported bool) UserRunnerInputs {
+	in.RunnerType = state.RunnerType
+	adopt(&in.GroupID, or(state.GroupID, 0), imported && state.GroupID != nil)
+	adopt(&in.ProjectID, or(state.ProjectID, 0), imported && state.ProjectID != nil)
+	adopt(&in.Description, state.Description, imported)
+	adopt(&in.Paused, state.Paused, imported)
+	adopt(&in.Locked, state.Locked, imported)
+	adopt(&in.Untagged, state.Untagged, imported)
+	adopt(&in.AccessLevel, state.AccessLevel, imported)
+	adopt(&in.MaximumTimeout, state.MaximumTimeout, imported && state.MaximumTimeout > 0)
+	adopt(&in.MaintenanceNote, state.MaintenanceNote, imported)
+	if imported || in.TagLists != nil && !sameSet(*in.TagLists, state.TagLists) {
+		in.TagLists = &state.TagLists
+	}
+	return in
+}
+
+func adopt[T any](input **T, value T, always bool) {
+	if *input != nil || always {
+		*input = &value
+	}
+}
+
+// merge takes what GitLab says.
 func (s *UserRunnerState) merge(d *api.RunnerDetails) {
 	s.RunnerType = d.RunnerType
-	s.Description = &d.Description
-	s.Paused = &d.Paused
-	s.Locked = &d.Locked
-	s.Untagged = &d.RunUntagged
-	s.AccessLevel = &d.AccessLevel
-	s.MaximumTimeout = &d.MaximumTimeout
-	s.MaintenanceNote = &d.MaintenanceNote
-	if s.TagLists == nil || !sameSet(*s.TagLists, &d.TagList) {
-		s.TagLists = &d.TagList
+	s.Description = d.Description
+	s.Paused = d.Paused
+	s.Locked = d.Locked
+	s.Untagged = d.RunUntagged
+	s.AccessLevel = d.AccessLevel
+	s.MaximumTimeout = d.MaximumTimeout
+	s.MaintenanceNote = d.MaintenanceNote
+	// A set: another order is no change.
+	if s.TagLists == nil || !sameSet(s.TagLists, d.TagList) {
+		s.TagLists = append([]string{}, d.TagList...)
 	}
-	if len(d.Projects) > 0 && s.ProjectID == nil && d.RunnerType == "project_type" {
+	if len(d.Projects) > 0 && d.RunnerType == "project_type" {
 		s.ProjectID = &d.Projects[0].ID
 	}
-	if len(d.Groups) > 0 && s.GroupID == nil && d.RunnerType == "group_type" {
+	if len(d.Groups) > 0 && d.RunnerType == "group_type" {
 		s.GroupID = &d.Groups[0].ID
 	}
 }

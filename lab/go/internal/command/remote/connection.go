@@ -3,7 +3,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,15 +11,17 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/retry"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
 
 const (
+	defaultPort           = 22
+	defaultUser           = "root"
 	defaultDialErrorLimit = 10
 	defaultPerDialTimeout = 15
-	firstPause            = 100 * time.Millisecond
-	longestPause          = 5 * time.Second
+	unlimited             = -1
 )
 
 // Endpoint is one SSH server and how to log in there.
@@ -28,9 +29,9 @@ type Endpoint struct {
 	Host               *string  `pulumi:"host"`
 	Port               *float64 `pulumi:"port,optional"`
 	User               *string  `pulumi:"user,optional"`
-	Password           *string  `pulumi:"password,optional"`
-	PrivateKey         *string  `pulumi:"privateKey,optional"`
-	PrivateKeyPassword *string  `pulumi:"privateKeyPassword,optional"`
+	Password           *string  `pulumi:"password,optional" provider:"secret"`
+	PrivateKey         *string  `pulumi:"privateKey,optional" provider:"secret"`
+	PrivateKeyPassword *string  `pulumi:"privateKeyPassword,optional" provider:"secret"`
 	AgentSocketPath    *string  `pulumi:"agentSocketPath,optional"`
 	DialErrorLimit     *int     `pulumi:"dialErrorLimit,optional"`
 	PerDialTimeout     *int     `pulumi:"perDialTimeout,optional"`
@@ -49,8 +50,8 @@ type Connection struct {
 }
 
 func defaults(a infer.Annotator, e *Endpoint) {
-	a.SetDefault(&e.Port, 22)
-	a.SetDefault(&e.User, "root")
+	a.SetDefault(&e.Port, defaultPort)
+	a.SetDefault(&e.User, defaultUser)
 	a.SetDefault(&e.DialErrorLimit, defaultDialErrorLimit)
 	a.SetDefault(&e.PerDialTimeout, defaultPerDialTimeout)
 }
@@ -61,30 +62,29 @@ func (c *Connection) Annotate(a infer.Annotator) { defaults(a, &c.Endpoint) }
 // Annotate sets the defaults.
 func (c *ProxyConnection) Annotate(a infer.Annotator) { defaults(a, &c.Endpoint) }
 
-func (e *Endpoint) address() string {
-	port := 22
-	if e.Port != nil {
-		port = int(*e.Port)
+// or gives what a pointer points at, or a value for none.
+func or[T any](value *T, none T) T {
+	if value == nil {
+		return none
 	}
-	return net.JoinHostPort(*e.Host, strconv.Itoa(port))
+	return *value
 }
 
-func (e *Endpoint) timeout() time.Duration {
-	if e.PerDialTimeout == nil {
-		return defaultPerDialTimeout * time.Second
-	}
-	return time.Duration(*e.PerDialTimeout) * time.Second
+func (e *Endpoint) address() string {
+	return net.JoinHostPort(or(e.Host, ""), strconv.Itoa(int(or(e.Port, defaultPort))))
 }
 
 // clientConfig says who logs in, with what, and which host key is the right one.
+//
+// Without a host key every key is taken, as the published plugin does. The limit of a dial covers
+// the TCP connection and not the handshake: that too is the published plugin's.
 func (e *Endpoint) clientConfig() (*ssh.ClientConfig, error) {
-	config := &ssh.ClientConfig{User: "root", Timeout: e.timeout()}
-	if e.User != nil {
-		config.User = *e.User
+	config := &ssh.ClientConfig{
+		User:            or(e.User, defaultUser),
+		Timeout:         time.Duration(or(e.PerDialTimeout, defaultPerDialTimeout)) * time.Second,
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	}
-	if e.HostKey == nil {
-		config.HostKeyCallback = ssh.InsecureIgnoreHostKey()
-	} else {
+	if e.HostKey != nil {
 		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(*e.HostKey))
 		if err != nil {
 			return nil, fmt.Errorf("failed to parse host key: %w", err)
@@ -93,33 +93,17 @@ func (e *Endpoint) clientConfig() (*ssh.ClientConfig, error) {
 		config.HostKeyAlgorithms = []string{key.Type()}
 	}
 	if e.PrivateKey != nil {
-		var signer ssh.Signer
-		var err error
-		if e.PrivateKeyPassword != nil {
-			signer, err = ssh.ParsePrivateKeyWithPassphrase([]byte(*e.PrivateKey), []byte(*e.PrivateKeyPassword))
-		} else {
-			signer, err = ssh.ParsePrivateKey([]byte(*e.PrivateKey))
-		}
+		signer, err := e.signer()
 		if err != nil {
 			return nil, err
 		}
 		config.Auth = append(config.Auth, ssh.PublicKeys(signer))
 	}
 	if e.Password != nil {
-		config.Auth = append(config.Auth, ssh.Password(*e.Password),
-			ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-				answers := make([]string, len(questions))
-				for i := range questions {
-					answers[i] = *e.Password
-				}
-				return answers, nil
-			}))
+		config.Auth = append(config.Auth, ssh.Password(*e.Password), ssh.KeyboardInteractive(e.answer))
 	}
-	socket := os.Getenv("SSH_AUTH_SOCK")
-	if e.AgentSocketPath != nil {
-		socket = *e.AgentSocketPath
-	}
-	if len(config.Auth) == 0 && socket != "" {
+	// Even beside a key: a socket that is named and not there is an error.
+	if socket := or(e.AgentSocketPath, os.Getenv("SSH_AUTH_SOCK")); socket != "" {
 		conn, err := net.Dial("unix", socket)
 		if err != nil {
 			return nil, err
@@ -129,75 +113,105 @@ func (e *Endpoint) clientConfig() (*ssh.ClientConfig, error) {
 	return config, nil
 }
 
-// dialer opens one TCP connection; a bastion's client is one.
-type dialer func(network, address string) (net.Conn, error)
+func (e *Endpoint) signer() (ssh.Signer, error) {
+	if e.PrivateKeyPassword != nil {
+		return ssh.ParsePrivateKeyWithPassphrase([]byte(*e.PrivateKey), []byte(*e.PrivateKeyPassword))
+	}
+	return ssh.ParsePrivateKey([]byte(*e.PrivateKey))
+}
+
+// answer gives the password to each question that a server asks.
+func (e *Endpoint) answer(_, _ string, questions []string, _ []bool) ([]string, error) {
+	answers := make([]string, len(questions))
+	for i := range questions {
+		answers[i] = *e.Password
+	}
+	return answers, nil
+}
 
 // Dial connects, through the bastion when there is one, and tries again as often as is asked for.
 func (c *Connection) Dial(ctx context.Context) (*ssh.Client, error) {
-	open := func(network, address string) (net.Conn, error) {
-		return net.DialTimeout(network, address, c.timeout())
+	config, err := c.clientConfig()
+	if err != nil {
+		return nil, err
 	}
-	if c.Proxy != nil {
-		proxy, err := c.Proxy.dial(ctx, func(network, address string) (net.Conn, error) {
-			return net.DialTimeout(network, address, c.Proxy.timeout())
+	if c.Proxy == nil {
+		return persist(ctx, "Dial", &c.Endpoint, func() (*ssh.Client, error) {
+			return ssh.Dial("tcp", c.address(), config)
 		})
-		if err != nil {
-			return nil, fmt.Errorf("proxy: %w", err)
-		}
-		client, err := c.Endpoint.dial(ctx, proxy.Dial)
-		if err != nil {
-			return nil, errors.Join(err, proxy.Close())
-		}
-		go func() {
-			_ = client.Wait()
-			_ = proxy.Close()
-		}()
-		return client, nil
 	}
-	return c.Endpoint.dial(ctx, open)
+	client, err := c.dialThrough(ctx, c.Proxy, config)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	return client, nil
 }
 
-func (e *Endpoint) dial(ctx context.Context, open dialer) (*ssh.Client, error) {
-	config, err := e.clientConfig()
+// dialThrough connects to the bastion, from there to the machine, and logs in there.
+func (c *Connection) dialThrough(ctx context.Context, bastion *ProxyConnection, config *ssh.ClientConfig) (
+	*ssh.Client, error,
+) {
+	bastionConfig, err := bastion.clientConfig()
 	if err != nil {
 		return nil, err
 	}
-	limit := defaultDialErrorLimit
-	if e.DialErrorLimit != nil {
-		limit = *e.DialErrorLimit
-	}
-	pause := firstPause
-	for attempt := 1; ; attempt++ {
-		client, err := handshake(e.address(), config, open)
-		if err == nil {
-			return client, nil
-		}
-		if limit >= 0 && attempt > limit {
-			return nil, fmt.Errorf("after %d failed attempts: %w", attempt, err)
-		}
-		p.GetLogger(ctx).InfoStatusf("Dial %d/%d failed: retrying", attempt, limit)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(pause*3/2, longestPause)
-	}
-}
-
-func handshake(address string, config *ssh.ClientConfig, open dialer) (*ssh.Client, error) {
-	conn, err := open("tcp", address)
+	proxy, err := persist(ctx, "Dial proxy", &bastion.Endpoint, func() (*ssh.Client, error) {
+		return ssh.Dial("tcp", bastion.address(), bastionConfig)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if config.Timeout > 0 {
-		// The handshake has no limit of its own: a server that accepts and says nothing would hang.
-		_ = conn.SetDeadline(time.Now().Add(config.Timeout))
-	}
-	clientConn, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	conn, err := persist(ctx, "Dial from proxy", &c.Endpoint, func() (net.Conn, error) {
+		return proxy.Dial("tcp", c.address())
+	})
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		_ = proxy.Close()
+		return nil, err
 	}
-	_ = conn.SetDeadline(time.Time{})
-	return ssh.NewClient(clientConn, channels, requests), nil
+	// As in the published plugin, a failed handshake is tried again on the same connection, which
+	// the server has closed by then: after the last try the error is rarely the first one's.
+	client, err := persist(ctx, "Dial", &c.Endpoint, func() (*ssh.Client, error) {
+		sshConn, channels, requests, err := ssh.NewClientConn(conn, c.address(), config)
+		if err != nil {
+			return nil, err
+		}
+		return ssh.NewClient(sshConn, channels, requests), nil
+	})
+	if err != nil {
+		_ = proxy.Close()
+		return nil, err
+	}
+	go func() {
+		_ = client.Wait()
+		_ = proxy.Close()
+	}()
+	return client, nil
+}
+
+// persist tries once more than dialErrorLimit says, without end for -1; pauses of 100 ms, 150 ms,
+// … up to 5 s lie between.
+func persist[T any](ctx context.Context, what string, e *Endpoint, dial func() (T, error)) (T, error) {
+	limit := or(e.DialErrorLimit, defaultDialErrorLimit)
+	shown := strconv.Itoa(limit)
+	if limit == unlimited {
+		shown = "inf"
+	}
+	var connected T
+	done, _, err := retry.Until(ctx, retry.Acceptor{
+		Accept: func(try int, _ time.Duration) (bool, any, error) {
+			var err error
+			if connected, err = dial(); err == nil {
+				return true, nil, nil
+			}
+			if limit > unlimited && try >= limit {
+				return false, nil, fmt.Errorf("after %d failed attempts: %w", try, err)
+			}
+			p.GetLogger(ctx).InfoStatusf("%s %d/%s failed: retrying", what, try+1, shown)
+			return false, nil, nil
+		},
+	})
+	if err == nil && !done {
+		err = ctx.Err()
+	}
+	return connected, err
 }

@@ -15,7 +15,6 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi-go-provider/infer/types"
-	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"gitlab-runner-proxmox/lab/internal/command/shared"
 )
@@ -42,32 +41,35 @@ func (*CopyToRemote) Check(ctx context.Context, req infer.CheckRequest) (infer.C
 	if err != nil {
 		return infer.CheckResponse[CopyInputs]{}, err
 	}
-	response := infer.CheckResponse[CopyInputs]{Inputs: inputs, Failures: failures}
-	if source, ok := req.NewInputs.GetOk("source"); ok && hasUnknown(source) {
-		return response, nil
+	if source := req.NewInputs.Get("source"); !source.HasComputed() {
+		failures = append(failures, refuse(inputs.Source)...)
 	}
-	fail := func(reason string) {
-		response.Failures = append(response.Failures, p.CheckFailure{Property: "source", Reason: reason})
-	}
-	switch source := inputs.Source; {
-	case source.Asset == nil && source.Archive == nil:
-		fail("either asset or archive must be set")
-	case source.Asset != nil && !source.Asset.IsPath() && !source.Asset.IsText():
-		fail("asset must be a path to a file or a string")
-	case source.Archive != nil && !source.Archive.IsPath():
-		fail("archive must be a path to a file or directory")
-	}
-	return response, nil
+	return infer.CheckResponse[CopyInputs]{Inputs: inputs, Failures: failures}, nil
 }
 
-func hasUnknown(v property.Value) bool { return v.HasComputed() }
+// refuse names the property as the published plugin does: neither "asset" nor "archive" is one.
+func refuse(source types.AssetOrArchive) []p.CheckFailure {
+	switch asset, archive := source.Asset, source.Archive; {
+	case asset == nil && archive == nil:
+		return []p.CheckFailure{{Property: "asset", Reason: "either asset or archive must be set"}}
+	case asset != nil && !asset.IsPath() && !asset.IsText():
+		return []p.CheckFailure{{
+			Property: "asset", Reason: "asset must be a path-based file asset or a text asset",
+		}}
+	case archive != nil && !archive.IsPath():
+		return []p.CheckFailure{{
+			Property: "archive", Reason: "archive must be a path to a file or directory",
+		}}
+	}
+	return nil
+}
 
 // Create copies.
 func (*CopyToRemote) Create(ctx context.Context, req infer.CreateRequest[CopyInputs]) (
 	infer.CreateResponse[CopyState], error,
 ) {
 	state := CopyState{req.Inputs}
-	id, err := shared.NewID("")
+	id, err := shared.NewID()
 	if err != nil || req.DryRun {
 		return infer.CreateResponse[CopyState]{ID: id, Output: state}, err
 	}
@@ -90,43 +92,62 @@ func hashOf(source types.AssetOrArchive) string {
 	if source.Asset != nil {
 		return source.Asset.Hash
 	}
-	if source.Archive != nil {
-		return source.Archive.Hash
-	}
-	return ""
+	return source.Archive.Hash
 }
 
 func (s *CopyState) copy(ctx context.Context) error {
-	ssh, err := s.Connection.Dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = ssh.Close() }()
-	client, err := sftp.NewClient(ssh)
+	client, err := s.Connection.Dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-
-	if asset := s.Source.Asset; asset != nil {
-		if asset.IsText() {
-			return upload(client, strings.NewReader(asset.Text), s.RemotePath)
-		}
-		return uploadFile(client, asset.Path, s.RemotePath)
-	}
-	source := s.Source.Archive.Path
-	info, err := os.Stat(source)
+	files, err := sftp.NewClient(client, sftp.UseConcurrentWrites(true))
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return uploadFile(client, source, s.RemotePath)
+	defer func() { _ = files.Close() }()
+
+	target := s.RemotePath
+	if err := makeParent(files, target); err != nil {
+		return err
 	}
-	return uploadFolder(client, source, s.RemotePath)
+	existing, err := stat(files, target)
+	if err != nil {
+		return err
+	}
+	intoFolder := existing != nil && existing.IsDir()
+	if asset := s.Source.Asset; asset != nil && asset.IsText() {
+		if intoFolder {
+			return fmt.Errorf("remote path %s is a directory; "+
+				"when using a text asset, remotePath must be a file path", target)
+		}
+		return write(files, strings.NewReader(asset.Text), target)
+	}
+	source := s.path()
+	info, err := os.Stat(source)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return copyFolder(files, source, target)
+	case intoFolder:
+		target = path.Join(target, filepath.Base(source))
+	}
+	return copyFile(files, source, target)
 }
 
-// uploadFolder copies the folder itself, or its content when the path ends with a slash, as rsync does.
-func uploadFolder(client *sftp.Client, source, target string) error {
+func (s *CopyState) path() string {
+	if s.Source.Asset != nil {
+		return s.Source.Asset.Path
+	}
+	return s.Source.Archive.Path
+}
+
+// copyFolder copies the folder itself, or its content when the path ends with a slash, as rsync does.
+func copyFolder(files *sftp.Client, source, target string) error {
+	if err := makeFolder(files, target); err != nil {
+		return err
+	}
 	if !strings.HasSuffix(source, "/") {
 		target = path.Join(target, filepath.Base(source))
 	}
@@ -140,33 +161,65 @@ func uploadFolder(client *sftp.Client, source, target string) error {
 		}
 		remote := path.Join(target, filepath.ToSlash(relative))
 		if entry.IsDir() {
-			return client.MkdirAll(remote)
+			return makeFolder(files, remote)
 		}
-		return uploadFile(client, name, remote)
+		return copyFile(files, name, remote)
 	})
 }
 
-func uploadFile(client *sftp.Client, source, target string) error {
+// copyFile keeps no mode: a new file gets the server's default.
+func copyFile(files *sftp.Client, source, target string) error {
 	file, err := os.Open(source)
 	if err != nil {
 		return err
 	}
-	return errors.Join(upload(client, file, target), file.Close())
+	return errors.Join(write(files, file, target), file.Close())
 }
 
-func upload(client *sftp.Client, source io.Reader, target string) error {
-	if parent := path.Dir(target); parent != "." && parent != "/" {
-		if err := client.MkdirAll(parent); err != nil {
-			return fmt.Errorf("failed to create directory %s: %w", parent, err)
-		}
-	}
-	file, err := client.Create(target)
+func write(files *sftp.Client, source io.Reader, target string) error {
+	file, err := files.Create(target)
 	if err != nil {
 		return fmt.Errorf("failed to create remote file %s: %w", target, err)
 	}
 	_, err = file.ReadFrom(source)
 	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("failed to copy to %s: %w", target, err)
+		return fmt.Errorf("failed to copy to remote path %s: %w", target, err)
 	}
 	return nil
+}
+
+// makeFolder makes the folder and what is missing above it.
+func makeFolder(files *sftp.Client, folder string) error {
+	existing, err := stat(files, folder)
+	switch {
+	case err != nil:
+		return err
+	case existing == nil:
+		if err := files.MkdirAll(folder); err != nil {
+			return fmt.Errorf("failed to create remote directory %s: %w", folder, err)
+		}
+	case !existing.IsDir():
+		return fmt.Errorf("remote path %s exists but is not a directory", folder)
+	}
+	return nil
+}
+
+func makeParent(files *sftp.Client, target string) error {
+	// A path without a folder is relative to the home of the user, which is there.
+	if parent := path.Dir(target); parent != "." {
+		return makeFolder(files, parent)
+	}
+	return nil
+}
+
+// stat gives nil for what is not there.
+func stat(files *sftp.Client, name string) (fs.FileInfo, error) {
+	info, err := files.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to stat remote path %s: %w", name, err)
+	}
+	return info, nil
 }

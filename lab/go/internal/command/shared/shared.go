@@ -1,61 +1,65 @@
-// Package shared is what remote and local commands have in common: ids, and the way their output
-// is shown while they run.
+// Package shared is what remote and local commands have in common: ids, which streams are shown,
+// and the way a command's output is shown while it runs.
 package shared
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"io"
 	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
-	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Logging says which of a command's streams are shown while it runs. Default: both.
-type Logging string
-
+// Names of the variables in which a command finds what the run before it printed.
 const (
-	LogStdout          Logging = "stdout"
-	LogStderr          Logging = "stderr"
-	LogStdoutAndStderr Logging = "stdoutAndStderr"
-	LogNone            Logging = "none"
+	PreviousStdout = "PULUMI_COMMAND_STDOUT"
+	PreviousStderr = "PULUMI_COMMAND_STDERR"
 )
 
-// Values lists what the SDK may send.
-func (Logging) Values() []infer.EnumValue[Logging] {
-	return []infer.EnumValue[Logging]{
-		{Name: "Stdout", Value: LogStdout, Description: "Show stdout only"},
-		{Name: "Stderr", Value: LogStderr, Description: "Show stderr only"},
-		{Name: "StdoutAndStderr", Value: LogStdoutAndStderr, Description: "Show both"},
-		{Name: "None", Value: LogNone, Description: "Show nothing"},
+// What a command's `logging` may say; local and remote have each a type of their own in the schema.
+const (
+	LogStdout          = "stdout"
+	LogStderr          = "stderr"
+	LogStdoutAndStderr = "stdoutAndStderr"
+	LogNone            = "none"
+)
+
+// Streams is a choice of a command's streams.
+type Streams struct{ Stdout, Stderr bool }
+
+// Shown tells which streams are shown while the command runs; nil stands for the default, both.
+func Shown[T ~string](logging *T) Streams {
+	if logging == nil {
+		return Streams{Stdout: true, Stderr: true}
+	}
+	return Streams{
+		Stdout: *logging == LogStdout || *logging == LogStdoutAndStderr,
+		Stderr: *logging == LogStderr || *logging == LogStdoutAndStderr,
 	}
 }
 
-// ShowsStdout tells whether stdout is shown; nil stands for the default.
-func (l *Logging) ShowsStdout() bool {
-	return l == nil || *l == LogStdout || *l == LogStdoutAndStderr
-}
+// NewID makes the id of a resource: eight random hex digits.
+func NewID() (string, error) { return resource.NewUniqueHex("", 8, 0) }
 
-// ShowsStderr tells whether stderr is shown; nil stands for the default.
-func (l *Logging) ShowsStderr() bool {
-	return l == nil || *l == LogStderr || *l == LogStdoutAndStderr
-}
-
-// NewID makes the id of a resource: ten random bytes or fewer, in hex.
-func NewID(name string) (string, error) {
-	random := make([]byte, 5)
-	if _, err := rand.Read(random); err != nil {
-		return "", err
+// Previous is what the last run printed, as variables; a stream that was empty is left out.
+func Previous(wanted *bool, stdout, stderr string) map[string]string {
+	previous := map[string]string{}
+	if wanted != nil && !*wanted {
+		return previous
 	}
-	return name + hex.EncodeToString(random), nil
+	if stdout != "" {
+		previous[PreviousStdout] = stdout
+	}
+	if stderr != "" {
+		previous[PreviousStderr] = stderr
+	}
+	return previous
 }
 
-// Streams collects what a command prints, and shows it beside the resource while it runs.
-type Streams struct {
+// Capture collects what a command prints, and shows it beside the resource while it runs.
+type Capture struct {
 	Stdout io.Writer
 	Stderr io.Writer
 
@@ -63,76 +67,53 @@ type Streams struct {
 	stdout   bytes.Buffer
 	stderr   bytes.Buffer
 	combined bytes.Buffer
-	lines    []*lineWriter
+	pending  []byte
+	show     func(string)
 }
 
-// NewStreams prepares the streams of one command.
-func NewStreams(ctx context.Context, logging *Logging) *Streams {
-	s := &Streams{}
-	show := p.GetLogger(ctx).InfoStatus
-	s.Stdout = s.writer(&s.stdout, logging.ShowsStdout(), show)
-	s.Stderr = s.writer(&s.stderr, logging.ShowsStderr(), show)
-	return s
+// NewCapture prepares for one run of a command.
+func NewCapture(ctx context.Context, shown Streams) *Capture {
+	c := &Capture{show: p.GetLogger(ctx).InfoStatus}
+	c.Stdout = &stream{capture: c, own: &c.stdout, shown: shown.Stdout}
+	c.Stderr = &stream{capture: c, own: &c.stderr, shown: shown.Stderr}
+	return c
 }
 
-func (s *Streams) writer(own *bytes.Buffer, shown bool, show func(string)) io.Writer {
-	writers := []io.Writer{locked{&s.mu, own}, locked{&s.mu, &s.combined}}
-	if shown {
-		lines := &lineWriter{show: show}
-		s.lines = append(s.lines, lines)
-		writers = append(writers, lines)
+// Results gives each stream without its last newline, and everything in the order of its printing.
+func (c *Capture) Results() (stdout, stderr, combined string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) > 0 {
+		c.show(string(c.pending))
+		c.pending = nil
 	}
-	return io.MultiWriter(writers...)
-}
-
-// Results gives both streams, without the last newline, and all that was printed in its order.
-func (s *Streams) Results() (stdout, stderr, combined string) {
-	for _, lines := range s.lines {
-		lines.flush()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	trim := func(b *bytes.Buffer) string { return string(bytes.TrimSuffix(b.Bytes(), []byte("\n"))) }
-	return trim(&s.stdout), trim(&s.stderr), s.combined.String()
+	return trim(&c.stdout), trim(&c.stderr), c.combined.String()
 }
 
-type locked struct {
-	mu *sync.Mutex
-	w  io.Writer
+type stream struct {
+	capture *Capture
+	own     *bytes.Buffer
+	shown   bool
 }
 
-func (l locked) Write(data []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(data)
-}
-
-// lineWriter hands on whole lines.
-type lineWriter struct {
-	mu      sync.Mutex
-	pending []byte
-	show    func(string)
-}
-
-func (w *lineWriter) Write(data []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pending = append(w.pending, data...)
-	scanner := bufio.NewScanner(bytes.NewReader(w.pending))
-	scanner.Buffer(nil, len(w.pending)+1)
-	end := bytes.LastIndexByte(w.pending, '\n') + 1
-	for read := 0; read < end && scanner.Scan(); read += len(scanner.Bytes()) + 1 {
-		w.show(scanner.Text())
+// Write keeps the data and shows the lines that it completes.
+func (s *stream) Write(data []byte) (int, error) {
+	c := s.capture
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.own.Write(data)
+	c.combined.Write(data)
+	if !s.shown {
+		return len(data), nil
 	}
-	w.pending = w.pending[end:]
-	return len(data), nil
-}
-
-func (w *lineWriter) flush() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.pending) > 0 {
-		w.show(string(w.pending))
-		w.pending = nil
+	c.pending = append(c.pending, data...)
+	for {
+		line, rest, found := bytes.Cut(c.pending, []byte("\n"))
+		if !found {
+			return len(data), nil
+		}
+		c.show(string(bytes.TrimSuffix(line, []byte("\r"))))
+		c.pending = rest
 	}
 }
