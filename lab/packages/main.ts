@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 
 import { AptCache, listen } from "./apt-cache/proxy";
 import { APT_CACHE_PORT, REPOSITORY_PORT } from "./ports";
-import { staticServer } from "./static-server";
+import { fileHandler, httpsServer } from "./static-server";
 
 const USAGE =
   "usage: tsx lab/packages/main.ts --root DIR --cert FILE --key FILE --listen ADDRESS --cache DIR";
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   });
   const { root, cert, key, listen: address, cache: folder } = values;
   if (!root || !cert || !key || !address || !folder) throw new Error(USAGE);
-  const repository = staticServer({ root, tls: { cert, key }, log });
+  const repository = httpsServer({ cert, key }, fileHandler(root, log));
   const cache = new AptCache({ folder, secureHosts: values["secure-host"], log });
   const proxy = cache.server();
   await listen(repository, address, REPOSITORY_PORT);

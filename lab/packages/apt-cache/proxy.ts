@@ -8,16 +8,19 @@
 
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import http, {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import net from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-import { Agent, type Dispatcher, interceptors, request } from "undici";
-
 import { Download } from "./download";
 import { readTarget, readTunnel, type Target } from "./rules";
 import { type Entry, Store } from "./store";
+import { getUpstream } from "./upstream";
 
 export interface AptCacheOptions {
   readonly folder: string;
@@ -34,7 +37,6 @@ export interface AptCacheOptions {
 const SERVER_LIMIT = 25;
 const FRESH_FOR = 12 * 3600;
 const TUNNEL_IDLE_LIMIT = 300;
-const MAX_REDIRECTIONS = 5;
 /** An entry that nobody used for this long goes. */
 const KEEP_DAYS = 60;
 
@@ -68,18 +70,12 @@ type Found =
 
 export class AptCache {
   private readonly store: Store;
-  private readonly dispatcher: Dispatcher;
   /** Fetches by URL, from the request until the content is stored. */
   private readonly flights = new Map<string, Promise<Found>>();
 
   constructor(private readonly options: AptCacheOptions) {
     this.store = new Store(options.folder);
     this.store.prune(new Date(Date.now() - KEEP_DAYS * 24 * 3600 * 1000));
-    const limit = (options.serverLimit ?? SERVER_LIMIT) * 1000;
-    const timeouts = { connect: { timeout: limit }, headersTimeout: limit, bodyTimeout: limit };
-    this.dispatcher = new Agent(timeouts).compose(
-      interceptors.redirect({ maxRedirections: MAX_REDIRECTIONS }),
-    );
   }
 
   /** An HTTP server, not listening yet. */
@@ -89,10 +85,6 @@ export class AptCache {
       this.tunnel(message.url ?? "", socket, head),
     );
     return server;
-  }
-
-  close(): Promise<void> {
-    return this.dispatcher.close();
   }
 
   private async answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -150,26 +142,27 @@ export class AptCache {
   ): Promise<Found> {
     const url = new URL(target.url);
     if (this.options.secureHosts?.includes(url.host)) url.protocol = "https:";
-    const answer = await request(url, {
-      dispatcher: this.dispatcher,
-      headers: {
+    const answer = await getUpstream(
+      url,
+      {
         ...(userAgent !== undefined && { "user-agent": userAgent }),
         ...(entry?.lastModified !== undefined && { "if-modified-since": entry.lastModified }),
         ...(entry?.etag !== undefined && { "if-none-match": entry.etag }),
       },
-    });
-    if (answer.statusCode === 304 && entry !== undefined) {
-      await answer.body.dump();
+      this.options.serverLimit ?? SERVER_LIMIT,
+    );
+    if (answer.status === 304 && entry !== undefined) {
+      answer.body.resume();
       const confirmed = { ...entry, checked: Date.now() };
       this.store.write(confirmed);
       return { entry: confirmed, source: "confirmed" };
     }
-    if (answer.statusCode !== 200) {
-      await answer.body.dump();
-      if (answer.statusCode >= 500) throw new Error(`the server answers ${answer.statusCode}`);
+    if (answer.status !== 200) {
+      answer.body.resume();
+      if (answer.status >= 500) throw new Error(`the server answers ${answer.status}`);
       // A file that has gone is named by an index that is too old.
       if (target.kind === "fixed") this.store.expire(target.host);
-      throw new Refusal(answer.statusCode, `the server answers ${answer.statusCode}`);
+      throw new Refusal(answer.status, `the server answers ${answer.status}`);
     }
     const headers = readHeaders(answer.headers);
     return { flight: this.receive(target, headers, answer.body), source: "fetched" };
@@ -275,16 +268,12 @@ function refuse(response: ServerResponse, error: unknown): void {
   response.writeHead(status, { "content-type": "text/plain" }).end(`${describe(error)}\n`);
 }
 
-function readHeaders(headers: Dispatcher.ResponseData["headers"]): Headers {
-  const text = (name: string) => {
-    const value = headers[name];
-    return typeof value === "string" ? value : undefined;
-  };
-  const length = text("content-length");
+function readHeaders(headers: IncomingHttpHeaders): Headers {
+  const length = headers["content-length"];
   return {
-    type: text("content-type"),
-    lastModified: text("last-modified"),
-    etag: text("etag"),
+    type: headers["content-type"],
+    lastModified: headers["last-modified"],
+    etag: headers.etag,
     size: length === undefined ? undefined : Number(length),
   };
 }
