@@ -1,22 +1,29 @@
 #!/usr/bin/env bash
 # Brings the programs that `make lab` runs and that no package of this machine brings.
 #
-#   tools/toolchain.sh ensure     prepare all of them, show progress, print what is used
-#   tools/toolchain.sh cache      print the cache folder
+#   tools/toolchain.sh ensure         prepare all of them, show progress, print what is used
+#   tools/toolchain.sh install HOME   lay the plugins into HOME, a PULUMI_HOME; quick when nothing changed
+#   tools/toolchain.sh env HOME       print the shell's exports for a run with that PULUMI_HOME
+#   tools/toolchain.sh cache          print the cache folder
 #
 # pulumi            from PATH when it is new enough and can get its plugins, otherwise built
 # language host     beside pulumi: comes with an installed one, otherwise built
-# plugins           the vendor's where pulumi can get them, otherwise the lab's (lab/go)
+# plugins           LAB_PLUGINS=DIR: programs pulumi-resource-NAME in it go before all others;
+#                   otherwise the vendor's where pulumi can get them, otherwise the lab's (lab/go)
 # gitlab-runner     the lab's stand-in for the guests (lab/go); LAB_RUNNER=FILE takes another later
 #
-# Everything built goes to $CACHE/build, once for each content of its sources.
-# Needs: bash, coreutils; Go >= 1.26 for what has to be built.
-# Changes: only the cache folder, $GITLAB_RUNNERS_CACHE or ~/.cache/gitlab-runner-proxmox.
+# Everything built goes to $CACHE/build, once for each content of its sources. `install` makes
+# HOME/plugins/resource-NAME-vVERSION/pulumi-resource-NAME, plain files, with the versions of the
+# npm SDKs. `env` prints PATH (the built pulumi and the package's Node.js 24 first) and PULUMI_*;
+# backend and passphrase are the caller's.
+# Needs: bash, coreutils, util-linux; Go >= 1.26 for what has to be built; `npm ci` before `install`.
+# Changes: the cache folder, $GITLAB_RUNNERS_CACHE or ~/.cache/gitlab-runner-proxmox; HOME/plugins.
 set -euo pipefail
 
 readonly PULUMI_VERSION=3.259.0
 readonly PULUMI_OLDEST=3.231.0
 readonly GO_OLDEST=1.26
+readonly PLUGINS=(random command gitlab proxmoxve)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
@@ -60,9 +67,19 @@ installed_pulumi() {
   return 1
 }
 
-# npm_version PACKAGE: the version that package.json pins.
+# npm_version PACKAGE: the version of the SDK as the program loads it.
 npm_version() {
-  sed -n "s|.*\"$1\": *\"\\([0-9][^\"]*\\)\".*|\\1|p" "$root/package.json" | head -n 1
+  local manifest=$root/node_modules/$1/package.json
+  [ -f "$manifest" ] || die "$1 is not installed: run npm ci first"
+  sed -n 's|^ *"version": *"v\{0,1\}\([0-9][^"]*\)".*|\1|p' "$manifest" | head -n 1
+}
+
+# npm_package PLUGIN: the npm package that asks for the plugin.
+npm_package() {
+  case $1 in
+  proxmoxve) printf '@muhlba91/pulumi-proxmoxve\n' ;;
+  *) printf '@pulumi/%s\n' "$1" ;;
+  esac
 }
 
 need_go() {
@@ -127,13 +144,33 @@ ensure_pulumi() {
   say "pulumi: $build/bin/pulumi ($PULUMI_VERSION, built from source)"
 }
 
+# supplied PLUGIN: prints the program that LAB_PLUGINS brings for it, if any.
+supplied() {
+  local program=${LAB_PLUGINS:-}/pulumi-resource-$1
+  if [ -n "${LAB_PLUGINS:-}" ] && [ -x "$program" ]; then
+    printf '%s\n' "$program"
+  fi
+}
+
+# plugin_stamp PLUGIN: a hash of what its program is made of.
+plugin_stamp() {
+  local sources=(lab/go/go.mod lab/go/go.sum "lab/go/cmd/pulumi-resource-$1")
+  if [ -d "$root/lab/go/internal/$1" ]; then
+    sources+=("lab/go/internal/$1" lab/go/internal/plugin)
+  fi
+  stamp "${sources[@]}"
+}
+
 ensure_plugins() {
   local name want
   if [ -f "$build/plugins-by-vendor" ]; then
     return 0
   fi
-  want=$(stamp lab/go)
-  for name in random command gitlab proxmoxve; do
+  for name in "${PLUGINS[@]}"; do
+    if [ -n "$(supplied "$name")" ]; then
+      continue
+    fi
+    want=$(plugin_stamp "$name")
     build_go "pulumi-resource-$name" lab/go "$build/plugins/pulumi-resource-$name" "$want" \
       -ldflags "-s -w" "./cmd/pulumi-resource-$name"
   done
@@ -149,8 +186,60 @@ ensure_runner() {
   say "gitlab-runner: $build/gitlab-runner"
 }
 
+# install_plugins HOME: what `pulumi plugin install` would do, from the programs at hand.
+install_plugins() {
+  local home=$1 name version source folder laid=()
+  for name in "${PLUGINS[@]}"; do
+    source=$(supplied "$name")
+    if [ -z "$source" ]; then
+      [ ! -f "$build/plugins-by-vendor" ] || continue
+      source=$build/plugins/pulumi-resource-$name
+    fi
+    [ -x "$source" ] || die "$source is missing: run tools/toolchain.sh ensure first"
+    version=$(npm_version "$(npm_package "$name")")
+    folder=$home/plugins/resource-$name-v$version
+    mkdir -p "$folder"
+    if ! cmp -s "$source" "$folder/pulumi-resource-$name"; then
+      # A plugin that is running cannot be written to, but replaced.
+      cp "$source" "$folder/.new"
+      mv "$folder/.new" "$folder/pulumi-resource-$name"
+    fi
+    laid+=("$name $version")
+  done
+  if [ "${#laid[@]}" -eq 0 ]; then
+    say "plugins: pulumi gets the vendor's itself"
+  else
+    say "plugins in $home/plugins: $(printf '%s, ' "${laid[@]}" | sed 's/, $//')"
+  fi
+}
+
+# print_env HOME: exports for a shell.
+print_env() {
+  local home=$1
+  # shellcheck disable=SC2016 # the shell that reads it expands it
+  printf 'export PATH=%q:%q:"$PATH"\n' "$build/bin" "$root/node_modules/node/bin"
+  printf 'export PULUMI_HOME=%q\n' "$home"
+  printf 'export %s\n' PULUMI_SKIP_UPDATE_CHECK=true PULUMI_CREDENTIAL_STORE=plaintext \
+    PULUMI_DISABLE_CI_DETECTION=1
+  if [ ! -f "$build/plugins-by-vendor" ]; then
+    printf 'export %s\n' PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true \
+      PULUMI_DISABLE_REGISTRY_RESOLVE=true
+  fi
+}
+
+# home_of ARGS: the absolute path of the PULUMI_HOME that a command names.
+home_of() {
+  if [ $# -ne 1 ] || [ -z "$1" ]; then
+    die "$usage"
+  fi
+  realpath -m "$1"
+}
+
+readonly usage="usage: tools/toolchain.sh ensure | install HOME | env HOME | cache"
+
 case ${1:-} in
 ensure)
+  [ -d "$root/node_modules/@pulumi/pulumi" ] || die "the npm packages are missing: run npm ci first"
   mkdir -p "$build"
   # Two runs at once would build the same thing twice.
   exec 9>"$build/lock"
@@ -159,6 +248,10 @@ ensure)
   ensure_plugins
   ensure_runner
   ;;
+install | env)
+  home=$(home_of "${@:2}")
+  if [ "$1" = install ]; then install_plugins "$home"; else print_env "$home"; fi
+  ;;
 cache) printf '%s\n' "$cache" ;;
-*) die "usage: tools/toolchain.sh ensure|cache" ;;
+*) die "$usage" ;;
 esac
