@@ -6,9 +6,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { createProviders } from "./components/providers";
 import { RunnerFleet } from "./components/runner-fleet";
 import { selfDeployment } from "./components/self-deploy";
-import { readStepScripts } from "./components/step-scripts";
 import { chooseTemplates, listTemplates } from "./components/templates";
 import { loadConfig } from "./config/load";
+import { readStepScripts } from "./host/step-scripts";
 
 export = async () => {
   const { stack, secrets } = loadConfig();

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 import { stringify } from "yaml";
 
 import { HostConfig, StackConfig } from "../config/model";
@@ -59,6 +61,22 @@ export function renderVendorData(host: HostConfig, stack: StackConfig): string {
   };
   const mark = `${stack.project}/${stack.stack}/${host.name}`;
   return `#cloud-config\n# First boot of ${mark}.\n${stringify(data, { lineWidth: 100 })}`;
+}
+
+/**
+ * What a first boot follows from, in eight characters: its vendor data, and where that lies.
+ *
+ * The place counts because a storage may be shared by nodes: a file that moved to another node under
+ * the same name would be written, and then deleted with the old one.
+ */
+export function firstBootHash(host: HostConfig, stack: StackConfig): string {
+  const parts = [renderVendorData(host, stack), host.node, stack.proxmox.snippets];
+  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8);
+}
+
+/** File name of the snippet on the node; new for each first boot that differs. */
+export function snippetName(host: HostConfig, stack: StackConfig): string {
+  return `${stack.project}-${stack.stack}-${host.name}-${firstBootHash(host, stack)}.yaml`;
 }
 
 function byId(scsi: number): string {

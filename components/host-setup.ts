@@ -1,25 +1,12 @@
 import { remote, types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { LoadedSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
-import {
-  renderConfigBundle,
-  renderDockerBundle,
-  renderGateBundle,
-  renderRunnerBundle,
-} from "../host/bundles";
 import { tokenVariable } from "../host/config-toml";
-import { hashOfBundle, stepCommand, StepName } from "../host/step-command";
+import { CANARY_TOKEN, PlannedStep, planSteps, scriptsPath } from "../host/plan";
+import type { StepScripts } from "../host/step-scripts";
 import type { RunnerRegistration } from "./runner-registration";
-import type { StepScripts } from "./step-scripts";
-
-/** Seconds that installing packages may take, on top of a drain. */
-const INSTALL_LIMIT = 1800;
-/** Seconds for the configuration to be written and loaded, on top of a drain. */
-const CONFIG_LIMIT = 300;
-/** Seconds for the gate, on top of the canary's own. */
-const GATE_LIMIT = 900;
 
 export interface HostSetupArgs {
   readonly stack: StackConfig;
@@ -29,9 +16,11 @@ export interface HostSetupArgs {
   /** The identity of the machine: a new one runs every step anew. */
   readonly triggers: pulumi.Input<unknown>[];
   readonly registrations: readonly RunnerRegistration[];
-  readonly secrets: StackSecrets;
+  readonly secrets: LoadedSecrets;
   /** What has to be done on other hosts before this one is interrupted. */
   readonly after: readonly pulumi.Resource[];
+  /** Arms the drain: called once there is a runner that could be drained. */
+  readonly armDrain: (runner: pulumi.Resource) => pulumi.Resource;
 }
 
 /**
@@ -48,51 +37,15 @@ export class HostSetup {
     private readonly opts: pulumi.CustomResourceOptions,
   ) {
     const { stack, host } = args;
+    const plan = planSteps(host, stack, args.scripts.hash);
     const scripts = this.copy("files", new pulumi.asset.FileArchive(args.scripts.folder), {
-      remotePath: this.scriptsPath,
+      remotePath: scriptsPath(host, args.scripts.hash),
     });
-
-    const drainLimit = host.runner.drainTimeout;
-    const docker = this.step("docker", renderDockerBundle(host, stack), {
-      limit: INSTALL_LIMIT + drainLimit,
-      after: [scripts, ...args.after],
-    });
-    const runner = this.step("runner", renderRunnerBundle(host, stack), {
-      limit: INSTALL_LIMIT + drainLimit,
-      after: [scripts, docker.command],
-    });
-    const drain = this.drain(runner.command);
-    const config = this.step("config", renderConfigBundle(host, stack), {
-      limit: CONFIG_LIMIT + drainLimit,
-      after: [scripts, drain],
-      stdin: pulumi.interpolate`${pulumi
-        .all(args.registrations.map((r) => tokenLine(r)))
-        .apply((lines) => lines.join(""))}`,
-    });
-    const gate = this.step("gate", renderGateBundle(host, stack), {
-      limit: GATE_LIMIT + (stack.canary?.timeout ?? 0),
-      after: [scripts, config.command],
-      // What the gate proves holds for these and no others.
-      proves: [docker.hash, runner.hash, config.hash],
-      stdin: pulumi
-        .all([
-          pulumi.all(args.registrations.map((r) => tokenLine(r))),
-          args.secrets.canaryTriggerToken ?? pulumi.output(undefined),
-        ])
-        .apply(
-          ([lines, canary]) =>
-            lines.join("") + (canary === undefined ? "" : `CANARY_TOKEN=${canary}\n`),
-        ),
-    });
-    this.gate = gate.command;
-  }
-
-  private get folder(): string {
-    return `/home/${this.args.host.ssh.user}/.gitlab-runners`;
-  }
-
-  private get scriptsPath(): string {
-    return `${this.folder}/steps-${this.args.scripts.hash.slice(0, 12)}`;
+    const docker = this.step(plan.docker, [scripts, ...args.after]);
+    const runner = this.step(plan.runner, [scripts, docker]);
+    const drain = args.armDrain(runner);
+    const config = this.step(plan.config, [scripts, drain]);
+    this.gate = this.step(plan.gate, [scripts, config]);
   }
 
   /** Copies files into a folder or file that is named by its content. */
@@ -101,71 +54,42 @@ export class HostSetup {
     source: pulumi.asset.Asset | pulumi.asset.Archive,
     { remotePath }: { remotePath: string },
   ): remote.CopyToRemote {
+    const { host, connection, triggers } = this.args;
     return new remote.CopyToRemote(
-      `${this.args.host.name}-${part}`,
-      { connection: this.args.connection, source, remotePath, triggers: this.args.triggers },
+      `${host.name}-${part}`,
+      { connection, source, remotePath, triggers },
       { ...this.opts, deleteBeforeReplace: false },
     );
   }
 
-  private step(
-    step: StepName,
-    bundle: string,
-    options: {
-      limit: number;
-      after: pulumi.Resource[];
-      stdin?: pulumi.Output<string>;
-      proves?: string[];
-    },
-  ): { command: remote.Command; hash: string } {
-    const { host, scripts, connection, triggers } = this.args;
-    const hash = hashOfBundle(bundle);
-    const bundlePath = `${this.folder}/${step}-${hash.slice(0, 12)}`;
-    const files = this.copy(`${step}-files`, new pulumi.asset.StringAsset(bundle), {
-      remotePath: bundlePath,
-    });
-    const command = stepCommand({
-      step,
-      stepsPath: this.scriptsPath,
-      stepsHash: scripts.hash,
-      bundlePath,
-      bundleHash: hash,
-      timeoutSeconds: options.limit,
-    });
-    const proves = (options.proves ?? []).map((other) => other.slice(0, 12)).join(" ");
-    const run = new remote.Command(
-      `${host.name}-${step}`,
-      {
-        connection,
-        create: proves === "" ? command : `${command} # ${proves}`,
-        stdin: options.stdin && pulumi.secret(options.stdin),
-        triggers,
-        addPreviousOutputInEnv: false,
-      },
-      { ...this.opts, dependsOn: [files, ...options.after], deleteBeforeReplace: false },
-    );
-    return { command: run, hash };
-  }
-
-  /** Does nothing until it is deleted; then the host takes no new job and lets running ones end. */
-  private drain(runner: remote.Command): remote.Command {
+  private step(plan: PlannedStep, after: readonly pulumi.Resource[]): remote.Command {
     const { host, connection, triggers } = this.args;
-    const limit = host.runner.drainTimeout;
+    const files = this.copy(`files-${plan.step}`, new pulumi.asset.StringAsset(plan.bundle), {
+      remotePath: plan.bundlePath,
+    });
     return new remote.Command(
-      `${host.name}-drain`,
+      `${host.name}-${plan.step}`,
       {
         connection,
-        create: "true",
-        update: "true",
-        delete: `sudo -n timeout ${limit + 300} /usr/local/sbin/gitlab-runner-drain --limit ${limit} --unregister`,
+        create: plan.command,
+        stdin: plan.secrets.length > 0 ? this.secretLines(plan.secrets) : undefined,
         triggers,
         addPreviousOutputInEnv: false,
       },
-      { ...this.opts, dependsOn: [runner], deleteBeforeReplace: false },
+      { ...this.opts, dependsOn: [files, ...after], deleteBeforeReplace: false },
     );
   }
-}
 
-function tokenLine(registration: RunnerRegistration): pulumi.Output<string> {
-  return pulumi.interpolate`${tokenVariable(registration.profile)}=${registration.record.token}\n`;
+  /** `NAME=value` lines, as the steps read them. */
+  private secretLines(names: readonly string[]): pulumi.Output<string> {
+    const { registrations, secrets } = this.args;
+    const values = new Map(
+      registrations.map(({ profile, record }) => [tokenVariable(profile), record.token]),
+    );
+    if (secrets.canaryTriggerToken !== undefined) {
+      values.set(CANARY_TOKEN, secrets.canaryTriggerToken);
+    }
+    const lines = names.map((name) => pulumi.interpolate`${name}=${values.get(name)}\n`);
+    return pulumi.secret(pulumi.all(lines).apply((all) => all.join("")));
+  }
 }

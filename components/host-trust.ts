@@ -1,7 +1,7 @@
 import { local, types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { LoadedSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
 import type { MachineIdentity, ProxmoxVm } from "./proxmox-vm";
 
@@ -13,7 +13,7 @@ export interface HostTrustArgs {
   readonly host: HostConfig;
   readonly identity: MachineIdentity;
   readonly machine: ProxmoxVm;
-  readonly secrets: StackSecrets;
+  readonly secrets: LoadedSecrets;
 }
 
 /**
@@ -36,9 +36,11 @@ export class HostTrust {
       trust.mode === "agent"
         ? {
             source: "agent",
-            endpoint: stack.proxmox.endpoint,
-            insecure: stack.proxmox.insecure,
-            apiToken: args.secrets.proxmoxApiToken,
+            proxmox: {
+              endpoint: stack.proxmox.endpoint,
+              insecure: stack.proxmox.insecure,
+              apiToken: args.secrets.proxmoxApiToken,
+            },
             node: host.node,
             vmId: machine.vm.vmId,
           }
@@ -73,7 +75,7 @@ export function connectionTo(
   host: HostConfig,
   machine: ProxmoxVm,
   trust: HostTrust,
-  secrets: StackSecrets,
+  secrets: LoadedSecrets,
 ): types.input.remote.ConnectionArgs {
   const { bastion } = host.ssh;
   return {

@@ -1,7 +1,7 @@
 import * as proxmox from "@muhlba91/pulumi-proxmoxve";
 import * as gitlab from "@pulumi/gitlab";
 
-import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { LoadedSecrets } from "../config/load";
 import type { StackConfig } from "../config/model";
 
 /** The connections to the site's Proxmox and GitLab. */
@@ -11,7 +11,7 @@ export interface Providers {
 }
 
 /** Both providers trust what the machine that runs Pulumi trusts (`SSL_CERT_FILE` included). */
-export function createProviders(stack: StackConfig, secrets: StackSecrets): Providers {
+export function createProviders(stack: StackConfig, secrets: LoadedSecrets): Providers {
   return {
     proxmox: new proxmox.Provider("proxmox", {
       endpoint: stack.proxmox.endpoint,

@@ -1,15 +1,17 @@
 import * as proxmox from "@muhlba91/pulumi-proxmoxve";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { createHash } from "crypto";
 
-import { renderVendorData } from "../cloud-init/vendor-data";
+import { firstBootHash, renderVendorData, snippetName } from "../cloud-init/vendor-data";
 import type { HostConfig, StackConfig } from "../config/model";
 import { markOf } from "./mark";
 import type { Template } from "./templates";
 
-/** Seconds on top of the drain limit before Proxmox powers a guest off that does not shut down. */
-const SHUTDOWN_RESERVE = 300;
+/**
+ * Seconds on top of the drain limit before Proxmox powers a guest off that does not shut down: more
+ * than the guest grants itself (host/units.ts).
+ */
+const SHUTDOWN_RESERVE = 600;
 
 /** Seconds for each of the requests that only Proxmox itself can make slow. */
 const TASK_LIMIT = 1800;
@@ -25,26 +27,16 @@ export class MachineIdentity {
   readonly generation: pulumi.Output<string>;
   /** Name of the VM and of the guest. */
   readonly vmName: pulumi.Output<string>;
-  /** File name of the snippet on the node; new for each first boot that differs. */
-  readonly snippet: string;
-  readonly vendorData: string;
 
   constructor(stack: StackConfig, host: HostConfig, opts: pulumi.CustomResourceOptions) {
-    this.vendorData = renderVendorData(host, stack);
-    const hash = createHash("sha256").update(this.vendorData).digest("hex").slice(0, 8);
-    this.snippet = `${stack.project}-${stack.stack}-${host.name}-${hash}.yaml`;
     const generation = new random.RandomString(
       `${host.name}-generation`,
       {
         length: 4,
         special: false,
         upper: false,
-        keepers: {
-          firstBoot: hash,
-          node: host.node,
-          vmId: String(host.vm.id ?? ""),
-          cloudInitDatastore: host.disks.cloudInitDatastore,
-        },
+        // All that makes a new machine, but the VM id: that is its own trace (machineTriggers).
+        keepers: { firstBoot: firstBootHash(host, stack) },
       },
       { ...opts, deleteBeforeReplace: false },
     );
@@ -69,8 +61,10 @@ export interface ProxmoxVmArgs {
   readonly template: Template;
   readonly identity: MachineIdentity;
   readonly provider: proxmox.Provider;
-  /** What has to exist before the VM and outlive it. */
-  readonly after: readonly pulumi.Resource[];
+  /** The runner's records, which outlive the machine. */
+  readonly records: readonly pulumi.Resource[];
+  /** VMs that are cloned from the same template before. */
+  readonly cloneAfter: readonly pulumi.Resource[];
 }
 
 /** A VM cloned from a cloud-init template, and the snippet of its first boot. */
@@ -84,6 +78,7 @@ export class ProxmoxVm {
     const { stack, host, identity } = args;
     const provided = { ...opts, provider: args.provider };
 
+    const snippet = snippetName(host, stack);
     // What first boot needs, and no secret. The file's name changes with its content, so that a
     // replacement never overwrites and then deletes the file that the new machine boots from.
     this.snippet = new proxmox.FileLegacy(
@@ -92,12 +87,13 @@ export class ProxmoxVm {
         nodeName: host.node,
         datastoreId: stack.proxmox.snippets,
         contentType: "snippets",
-        sourceRaw: { fileName: identity.snippet, data: identity.vendorData },
-        timeoutUpload: TASK_LIMIT,
+        sourceRaw: { fileName: snippet, data: renderVendorData(host, stack) },
       },
-      { ...provided, deleteBeforeReplace: false },
+      // The records go last, and take their managers along.
+      { ...provided, dependsOn: [...args.records], deleteBeforeReplace: false },
     );
 
+    const shutdownLimit = host.runner.drainTimeout + SHUTDOWN_RESERVE;
     const disks = [
       disk("scsi0", host.disks.root),
       disk("scsi1", host.disks.docker),
@@ -127,8 +123,10 @@ export class ProxmoxVm {
         agent: {
           enabled: true,
           trim: true,
-          timeout: "10m",
-          // A known address needs no agent; a refresh would wait for one on a guest that is off.
+          // A guest under emulation needs 90 s to its agent. Longer would be paid by each refresh
+          // while the agent is absent.
+          timeout: "5m",
+          // A known address needs no agent.
           waitForIp: host.network.address === "dhcp" ? { ipv4: true } : { disabled: true },
         },
         serialDevices: [{ device: "socket" }],
@@ -155,7 +153,7 @@ export class ProxmoxVm {
           ipConfigs: [{ ipv4: { address: host.network.address, gateway: host.network.gateway } }],
           userAccount: { username: host.ssh.user, keys: [...host.ssh.authorizedKeys] },
           // A plain string: an output of the file would replace the machine with each snippet.
-          vendorDataFileId: `${stack.proxmox.snippets}:snippets/${identity.snippet}`,
+          vendorDataFileId: `${stack.proxmox.snippets}:snippets/${snippet}`,
         },
         onBoot: host.vm.onBoot,
         protection: host.vm.protection,
@@ -164,16 +162,20 @@ export class ProxmoxVm {
         timeoutClone: TASK_LIMIT,
         timeoutCreate: TASK_LIMIT,
         timeoutMigrate: TASK_LIMIT,
-        timeoutReboot: TASK_LIMIT,
         timeoutStartVm: 600,
         timeoutStopVm: 300,
         // The guest drains in its own shutdown before a change of cores, memory or disks.
-        timeoutShutdownVm: host.runner.drainTimeout + SHUTDOWN_RESERVE,
+        timeoutShutdownVm: shutdownLimit,
+        timeoutReboot: shutdownLimit,
       },
       {
         ...provided,
-        dependsOn: [this.snippet, ...args.after],
+        dependsOn: [this.snippet, ...args.records, ...args.cloneAfter],
         deleteBeforeReplace: replacedInPlace(host),
+        // With this, machine and generation are new together, whatever the provider makes of it.
+        replacementTrigger: identity.generation,
+        // Proxmox would refuse to delete the machine, but only after it was drained.
+        protect: host.vm.protection,
         ignoreChanges: [
           // A template that was rebuilt under another id makes no new machine.
           "clone",

@@ -1,19 +1,19 @@
 // Prints the SSH host key of a guest: `<type> <base64>`.
 //
 // The question stands on standard input as JSON, since it may hold the Proxmox API token:
-//   {"host": "ci-01", "limit": 900, "source": "agent",
-//    "endpoint": "https://pve:8006", "insecure": false, "apiToken": "…", "node": "pve1", "vmId": 101}
+//   {"host": "ci-01", "limit": 900, "source": "agent", "node": "pve1", "vmId": 101,
+//    "proxmox": {"endpoint": "https://pve:8006", "insecure": false, "apiToken": "…"}}
 //   {"host": "ci-01", "limit": 900, "source": "network", "address": "10.0.0.11"}
 // Waits until the guest answers, for at most `limit` seconds. Plain JavaScript, because it is run by
 // whichever Node.js the machine has. Progress and the sentence for the operator go to stderr.
 import { execFile } from "node:child_process";
-import { request } from "node:https";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { get } from "./proxmox-api.mjs";
+
 const KEY_FILE = "/etc/ssh/ssh_host_ed25519_key.pub";
-const REQUEST_LIMIT = 30_000;
 const INTERVAL = 2_000;
 
 /** Not a matter of waiting: asking again gives the same answer. */
@@ -21,14 +21,13 @@ class Final extends Error {}
 
 /** Reads the key's file through the guest agent: `GET /nodes/{node}/qemu/{vmid}/agent/file-read`. */
 async function askAgent(question) {
-  const url = new URL(
-    `/api2/json/nodes/${question.node}/qemu/${question.vmId}/agent/file-read`,
-    question.endpoint,
+  const { status, reason, data } = await get(
+    question.proxmox,
+    `nodes/${question.node}/qemu/${question.vmId}/agent/file-read`,
+    { file: KEY_FILE },
   );
-  url.searchParams.set("file", KEY_FILE);
-  const { status, reason, body } = await get(url, question);
   if (status === 200) {
-    return JSON.parse(body).data.content;
+    return data.content;
   }
   if (status === 401 || status === 403) {
     throw new Final(
@@ -37,28 +36,6 @@ async function askAgent(question) {
     );
   }
   throw new Error(`Proxmox: ${status} ${reason}`);
-}
-
-function get(url, question) {
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      url,
-      {
-        headers: { Authorization: `PVEAPIToken=${question.apiToken}` },
-        rejectUnauthorized: !question.insecure,
-        timeout: REQUEST_LIMIT,
-      },
-      (response) => {
-        text(response).then(
-          (body) => resolve({ status: response.statusCode, reason: response.statusMessage, body }),
-          reject,
-        );
-      },
-    );
-    sent.on("timeout", () => sent.destroy(new Error(`no answer in ${REQUEST_LIMIT / 1000} s`)));
-    sent.on("error", reject);
-    sent.end();
-  });
 }
 
 /** Asks the machine at the address itself: only where the stack says `trust: first-use`. */

@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { LoadedSecrets } from "../config/load";
 import type { StackConfig } from "../config/model";
+import type { StepScripts } from "../host/step-scripts";
 import type { Providers } from "./providers";
 import { HostSummary, RunnerHost } from "./runner-host";
-import type { StepScripts } from "./step-scripts";
 import type { Template } from "./templates";
 
 export interface RunnerFleetArgs {
@@ -12,7 +12,7 @@ export interface RunnerFleetArgs {
   /** The template of each host, by the host's name. */
   readonly templates: ReadonlyMap<string, Template>;
   readonly providers: Providers;
-  readonly secrets: StackSecrets;
+  readonly secrets: LoadedSecrets;
   readonly scripts: StepScripts;
 }
 

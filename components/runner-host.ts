@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LoadedSecrets as StackSecrets } from "../config/load";
+import type { LoadedSecrets } from "../config/load";
 import type { HostConfig, StackConfig } from "../config/model";
+import type { StepScripts } from "../host/step-scripts";
+import { armDrain } from "./host-drain";
 import { HostSetup } from "./host-setup";
 import { connectionTo, HostTrust, machineTriggers } from "./host-trust";
 import type { Providers } from "./providers";
 import { MachineIdentity, ProxmoxVm } from "./proxmox-vm";
 import { RunnerRegistration } from "./runner-registration";
-import type { StepScripts } from "./step-scripts";
 import type { Template } from "./templates";
 
 export interface RunnerHostArgs {
@@ -15,7 +16,7 @@ export interface RunnerHostArgs {
   readonly host: HostConfig;
   readonly template: Template;
   readonly providers: Providers;
-  readonly secrets: StackSecrets;
+  readonly secrets: LoadedSecrets;
   readonly scripts: StepScripts;
   /** The VM that is cloned before this one: Proxmox cannot clone one template twice at a time. */
   readonly cloneAfter: pulumi.Resource | undefined;
@@ -52,7 +53,8 @@ export class RunnerHost extends pulumi.ComponentResource {
         identity,
         provider: providers.proxmox,
         // The records outlive the machine: they go last, and take their managers along.
-        after: [...registrations.map(({ record }) => record), ...optional(args.cloneAfter)],
+        records: registrations.map(({ record }) => record),
+        cloneAfter: optional(args.cloneAfter),
       },
       child,
     );
@@ -67,6 +69,8 @@ export class RunnerHost extends pulumi.ComponentResource {
         registrations,
         secrets,
         after: optional(args.interruptAfter),
+        armDrain: (runner) =>
+          armDrain({ stack, host, identity, machine, trust, secrets, after: runner }, child),
       },
       child,
     );

@@ -150,17 +150,15 @@ function explain(issue: ConfigIssue): ConfigIssue {
 function concerns({ path, because = [] }: Finding, removed: readonly string[]): boolean {
   // What the defaults lack, every host lacks.
   const patterns = removed.flatMap((other) =>
-    other.startsWith("defaults.") ? [other, other.replace("defaults", "hosts.*")] : [other],
+    /^defaults(\.|$)/.test(other) ? [other, other.replace("defaults", "hosts.*")] : [other],
   );
-  return [path, ...because].some((one) => patterns.some((other) => onOneLine(one, other)));
+  return [path, ...because].some((one) => patterns.some((other) => liesIn(one, other)));
 }
 
-/** Whether two paths are the same, or one lies within the other. */
-function onOneLine(a: string, b: string): boolean {
-  const [partsA, partsB] = [a.split("."), b.split(".")];
-  return partsA
-    .slice(0, partsB.length)
-    .every((part, index) => part === partsB[index] || [part, partsB[index]].includes("*"));
+/** Whether a path is another one, or leads into it. */
+function liesIn(path: string, other: string): boolean {
+  const [parts, others] = [path.split("."), other.split(".")];
+  return others.every((part, index) => part === parts[index] || [part, parts[index]].includes("*"));
 }
 
 function unique(findings: readonly Finding[]): ConfigIssue[] {

@@ -20,7 +20,7 @@ export function checkRules(
   const warning: Report = (path, message, ...because) => warnings.push({ path, message, because });
 
   if (config.hosts.length === 0) {
-    error("hosts", "is empty: add at least one host");
+    error("hosts", "is empty: add at least one host", "hosts.*");
   }
   if (config.proxmox.vmIds.from > config.proxmox.vmIds.to) {
     const { from, to } = config.proxmox.vmIds;
@@ -178,20 +178,12 @@ function checkAddressPools(host: HostConfig, error: Report): void {
 
 function checkMachine(host: HostConfig, error: Report, warning: Report): void {
   const at = (key: string) => `hosts.${host.name}.${key}`;
-  if (host.profiles.length === 0) {
-    error(at("profiles"), "is empty: a host serves at least one profile");
-  }
-  if (host.ssh.authorizedKeys.length === 0) {
-    error(
-      at("ssh.authorizedKeys"),
-      "is empty: give at least one key, the first the one of sshPrivateKey",
-    );
-  }
   const longest = Math.max(0, ...host.profiles.map((profile) => profile.maximumTimeout));
   if (host.runner.drainTimeout < longest) {
     error(
       at("runner.drainTimeout"),
       `is ${host.runner.drainTimeout} s, but a job may run for ${longest} s (maximumTimeout): a drain would kill it. Make it at least ${longest}`,
+      ...host.profiles.map(({ name }) => `profiles.${name}.maximumTimeout`),
     );
   }
   if (host.docker.source.kind === "repository" && host.docker.version?.match(/dfsg|deb\d/)) {

@@ -97,7 +97,11 @@ const aptSource = object({
 
 const ssh = object({
   user: text("the admin user", format.linuxUser).optional(),
-  authorizedKeys: list(text("an SSH public key", format.sshPublicKey)).optional(),
+  authorizedKeys: list(text("an SSH public key", format.sshPublicKey))
+    .min(1, {
+      error: "is empty: give at least one SSH public key, the first that of sshPrivateKey",
+    })
+    .optional(),
   trust: choice(["agent", "first-use"]).optional(),
   hostKey: text("the host's public key", format.sshPublicKey).optional(),
   bastion: object({
@@ -165,7 +169,9 @@ export const hostSchema = object({
   aptProxy: text("a proxy's address", format.httpUrl).optional(),
   docker: docker.optional(),
   runner: runner.optional(),
-  profiles: list(text("the name of a profile")).optional(),
+  profiles: list(text("the name of a profile"))
+    .min(1, { error: "is empty: a host serves at least one profile" })
+    .optional(),
 });
 
 const pullPolicies = list(choice(["always", "if-not-present", "never"]));

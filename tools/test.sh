@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# All that needs neither root nor the lab: what `npm test` and `make test` run.
+#
+# Usage: tools/test.sh
+# Needs: the npm packages (npm ci), shellcheck, and Go for the lab's stand-ins.
+# Changes: nothing in the project; Go's and jest's caches.
+# Runs every check even when one fails, prints a line for each and a closing one; ends with 1 when
+# any has failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Seconds that one check may take; the first run of Go's compiles the providers.
+LIMIT=900
+failed=()
+total=0
+started=$SECONDS
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Runs a check; shows what it printed when it fails. $1: its name, the rest: the command.
+check() {
+  local name=$1 start=$SECONDS
+  shift
+  total=$((total + 1))
+  if timeout --foreground "$LIMIT" "$@" >"$log" 2>&1; then
+    printf '  ok    %-12s %3d s  %s\n' "$name" "$((SECONDS - start))" "$(summary "$log")"
+  else
+    failed+=("$name")
+    printf '  FAIL  %-12s %3d s\n' "$name" "$((SECONDS - start))"
+    sed 's/^/        /' "$log"
+  fi
+}
+
+# What a test runner says it ran.
+summary() {
+  sed -n 's/^Tests: *//p' "$1" | tail -n 1
+}
+
+need() {
+  command -v "$1" >/dev/null || {
+    echo "npm test needs $1: $2" >&2
+    exit 1
+  }
+}
+
+go_checks() {
+  cd lab/go
+  local unformatted
+  unformatted=$(gofmt -l cmd internal)
+  if [[ -n $unformatted ]]; then
+    printf 'gofmt would change:\n%s\n' "$unformatted"
+    return 1
+  fi
+  go vet ./... && go test ./...
+}
+export -f go_checks
+
+need node "install Node.js 22 or newer"
+need shellcheck "install the Debian package shellcheck"
+need go "Go 1.26 or newer builds and tests the lab's stand-ins (https://go.dev/dl/)"
+[[ -d node_modules ]] || {
+  echo "npm test needs the npm packages: run npm ci" >&2
+  exit 1
+}
+
+check format npm run -s format:check
+check lint npm run -s lint
+check types npm run -s typecheck
+check shellcheck npm run -s lint:shell
+check tests npm run -s test:unit
+check go bash -euo pipefail -c go_checks
+
+if ((${#failed[@]})); then
+  echo "npm test: ${#failed[@]} of $total checks failed (${failed[*]}) in $((SECONDS - started)) s"
+  exit 1
+fi
+echo "npm test: all $total checks passed in $((SECONDS - started)) s"
