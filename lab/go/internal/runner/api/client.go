@@ -371,3 +371,30 @@ func chainOf(state *tls.ConnectionState) string {
 
 // ErrForbidden is GitLab's refusal of a token.
 var ErrForbidden = errors.New("forbidden")
+
+// Send makes one request whose body and answer may be of any kind and size, such as an artifact. It
+// is not tried again. The caller closes the answer's body.
+func Send(ctx context.Context, server *Server, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+	base, err := server.baseURL()
+	if err != nil {
+		return nil, err
+	}
+	target, err := base.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	client, err := New(nil).http(server, base.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	request.Header.Set("User-Agent", version.UserAgent())
+	request.Header.Set("X-Request-Id", requestID())
+	return client.Do(request)
+}

@@ -3,6 +3,7 @@ package api
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 
 	"gitlab-runner-proxmox/lab/internal/runner/version"
@@ -287,6 +288,8 @@ const (
 	ImagePullFailure    FailureReason = "image_pull_failure"
 	ConfigurationError  FailureReason = "configuration_error"
 	JobCanceled         FailureReason = "job_canceled"
+	// RunnerInterrupted is the runner's own end by a signal.
+	RunnerInterrupted FailureReason = "runner_interrupted"
 )
 
 // alwaysKnown are reasons that every GitLab knows.
@@ -294,15 +297,11 @@ var alwaysKnown = []FailureReason{ScriptFailure, RunnerSystemFailure, JobExecuti
 
 // Report gives a reason as this GitLab knows it.
 func (f GitLabFeatures) Report(reason FailureReason) FailureReason {
-	for _, known := range alwaysKnown {
-		if reason == known {
-			return reason
-		}
+	if reason == RunnerInterrupted && !slices.Contains(f.FailureReasons, string(reason)) {
+		return RunnerSystemFailure
 	}
-	for _, known := range f.FailureReasons {
-		if string(reason) == known {
-			return reason
-		}
+	if slices.Contains(alwaysKnown, reason) || slices.Contains(f.FailureReasons, string(reason)) {
+		return reason
 	}
 	return UnknownFailure
 }

@@ -62,7 +62,7 @@ func (p *program) app() *cli.App {
 	}
 	app.Before = p.before
 	app.Commands = []cli.Command{
-		p.listCommand(), p.registerCommand(), p.unregisterCommand(), p.verifyCommand(),
+		p.listCommand(), p.runCommand(), p.registerCommand(), p.unregisterCommand(), p.verifyCommand(),
 		p.lintCommand(), p.healthCheckCommand(),
 	}
 	app.CommandNotFound = func(_ *cli.Context, command string) {

@@ -49,7 +49,7 @@ type Docker struct {
 	MacAddress                 string              `toml:"mac_address"`
 	Links                      []string            `toml:"links"`
 	Services                   []Service           `toml:"services"`
-	ServicesLimit              int                 `toml:"services_limit"`
+	ServicesLimit              *int                `toml:"services_limit"`
 	ServiceMemory              string              `toml:"service_memory"`
 	ServiceMemorySwap          string              `toml:"service_memory_swap"`
 	ServiceMemoryReservation   string              `toml:"service_memory_reservation"`

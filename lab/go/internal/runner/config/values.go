@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,30 +173,27 @@ func (d *Docker) PullPolicies(wanted []string) ([]string, error) {
 	if len(allowed) == 0 {
 		allowed = configured
 	}
-	source, policies := "runner's configuration", configured
+	source, policies := "Runner config", configured
 	if len(wanted) > 0 {
-		source, policies = "job", wanted
+		source, policies = "GitLab pipeline config", wanted
+	} else if len(d.PullPolicy) == 0 {
+		source = "Runner config (default)"
 	}
-	for _, list := range [][]string{policies, allowed} {
-		for _, policy := range list {
-			switch policy {
-			case PullAlways, PullIfNotPresent, PullNever:
-			default:
-				return nil, fmt.Errorf("unsupported pull_policy config: %q", policy)
-			}
+	for _, policy := range append(append([]string{}, policies...), allowed...) {
+		switch policy {
+		case PullAlways, PullIfNotPresent, PullNever:
+		default:
+			return nil, fmt.Errorf("unsupported pull_policy config: %q", policy)
 		}
 	}
 	var effective []string
 	for _, policy := range policies {
-		for _, other := range allowed {
-			if policy == other {
-				effective = append(effective, policy)
-				break
-			}
+		if slices.Contains(allowed, policy) {
+			effective = append(effective, policy)
 		}
 	}
 	if len(effective) == 0 {
-		return nil, fmt.Errorf("pull policies %v of the %s are not among the allowed ones, %v",
+		return nil, fmt.Errorf("pull_policy (%v) defined in %s is not one of the allowed_pull_policies (%v)",
 			policies, source, allowed)
 	}
 	return effective, nil

@@ -24,6 +24,15 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return info, err
 }
 
+// VolumeExists tells whether there is a volume of this name.
+func (c *Client) VolumeExists(ctx context.Context, name string) (bool, error) {
+	err := c.call(ctx, http.MethodGet, "/volumes/"+name, nil, nil, nil)
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // CreateVolume makes a volume, or finds the one of this name.
 func (c *Client) CreateVolume(ctx context.Context, name, driver string, options, labels map[string]string) error {
 	body := map[string]any{"Name": name, "Labels": labels}

@@ -2,6 +2,7 @@
 package helper
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,9 +13,22 @@ import (
 	"gitlab-runner-proxmox/lab/internal/runner/version"
 )
 
+// errSilent ends a command with status 1; what there is to say is said.
+var errSilent = errors.New("failed")
+
+// environment is that of the process; tests put theirs in.
+var environment = os.Environ
+
+type program struct {
+	log *logging.Logger
+	out io.Writer
+}
+
+func (p *program) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+
 // Main runs the command line of the helper and returns its exit status.
 func Main(args []string, stdout, stderr io.Writer) int {
-	log := logging.New(stderr)
+	p := &program{log: logging.New(stderr), out: stdout}
 	cli.VersionPrinter = func(context *cli.Context) { fmt.Fprint(context.App.Writer, version.Text()) }
 	cli.OsExiter = func(int) {}
 	app := cli.NewApp()
@@ -25,16 +39,19 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	app.Author = ""
 	app.Writer = stdout
 	app.ErrWriter = stderr
-	app.Commands = []cli.Command{HealthCheckCommand()}
+	app.Commands = []cli.Command{
+		p.artifactsDownloader(), p.artifactsUploader(), p.cacheArchiver(), p.cacheExtractor(), p.cacheInit(),
+		HealthCheckCommand(),
+	}
 	app.CommandNotFound = func(_ *cli.Context, command string) {
-		log.Fatal("Command", command, "not found.")
+		p.log.Fatal("Command", command, "not found.")
 	}
-	if err := app.Run(args); err != nil {
-		log.Report(logging.Fatal, err.Error())
-		return 1
+	err := app.Run(args)
+	if err == nil {
+		return 0
 	}
-	return 0
+	if !errors.Is(err, errSilent) {
+		p.log.Report(logging.Fatal, err.Error())
+	}
+	return 1
 }
-
-// environment looks a variable up; tests put theirs in.
-var environment = os.Environ

@@ -91,6 +91,20 @@ func (l *Logger) Configure(level Level, format string) {
 	l.sink.level, l.sink.format = level, format
 }
 
+// Level is the level below which messages are dropped.
+func (l *Logger) Level() Level {
+	l.sink.mu.Lock()
+	defer l.sink.mu.Unlock()
+	return l.sink.level
+}
+
+// Format is how messages are written.
+func (l *Logger) Format() string {
+	l.sink.mu.Lock()
+	defer l.sink.mu.Unlock()
+	return l.sink.format
+}
+
 // OnMessage registers a function that hears of every message that is written.
 func (l *Logger) OnMessage(hook func(Level)) {
 	l.sink.mu.Lock()

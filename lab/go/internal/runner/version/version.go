@@ -32,6 +32,17 @@ func UserAgent() string {
 		Name, Version, Branch, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
+// Platform is where the program runs, such as linux/amd64.
+func Platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
+
+// Labels describe the program in metrics.
+func Labels() map[string]string {
+	return map[string]string{
+		"architecture": runtime.GOARCH, "branch": Branch, "built_at": Built, "go_version": runtime.Version(),
+		"name": Name, "os": runtime.GOOS, "revision": Revision, "version": Version,
+	}
+}
+
 // Text is what --version prints.
 func Text() string {
 	return fmt.Sprintf(
