@@ -123,12 +123,11 @@ func (m *Manager) run(runner *config.Runner, server *api.Server, job *api.Job) {
 		}
 	}
 	result := m.execute(b)
-	m.slots.remove(b)
 	m.metrics.JobDuration.WithLabelValues(server.Short, runner.Name, m.systemID).Observe(b.Duration().Seconds())
 	if result.Err != nil {
-		m.metrics.FailedJobs.WithLabelValues(server.Short, runner.Name, string(result.FailureReason)).Inc()
 		m.metrics.ProcessingFailures.WithLabelValues(metrics.FailureJob, server.Short, runner.Name, m.systemID).Inc()
 	}
+	m.slots.remove(b)
 	m.log().With(fields).Info("Removed job from processing list")
 }
 
@@ -153,6 +152,8 @@ func (m *Manager) execute(b *build.Build) build.Result {
 		update = api.Update{
 			State: api.Failed, FailureReason: b.Job.Features.Report(result.FailureReason), ExitCode: result.ExitCode,
 		}
+		// Counted before the job leaves the list, so that no look at the metrics takes it for a success.
+		m.metrics.FailedJobs.WithLabelValues(b.Server.Short, b.Runner.Name, string(result.FailureReason)).Inc()
 	}
 	m.logFinal(b, sender.Finish(update))
 	return result
