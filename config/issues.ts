@@ -26,9 +26,9 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-/** Tokens and keys that must never stand in plain text: GitLab's, Proxmox', private keys. */
+/** What must never stand in plain text: GitLab's and Proxmox' tokens, private keys, passwords in URLs. */
 export const SECRET_LIKE =
-  /gl(rt|pat|ptt|cbt|dt|soat|ft)-[\w.-]{8,}|GR1348941[\w-]{5,}|PVEAPIToken=|![\w.-]+=[0-9a-f]{8}-[0-9a-f]{4}-|-----BEGIN [A-Z ]*PRIVATE KEY-----/;
+  /gl(rt|pat|ptt|cbt|dt|soat|ft)-[\w.-]{8,}|GR1348941[\w-]{5,}|PVEAPIToken=|![\w.-]+=[0-9a-f]{8}-[0-9a-f]{4}-|-----BEGIN [A-Z ]*PRIVATE KEY-----|:\/\/[^\s/@:]*:[^\s/@]+@/;
 
 /** The nearest of the known names, when one is near enough to be meant. */
 export function nearest(name: string, known: readonly string[]): string | undefined {

@@ -28,14 +28,22 @@ export interface ParseResult {
 export function parseStack(source: StackSource): ParseResult {
   const { plain, errors, unusable } = sortKeys(source);
   const { raw, issues, removed } = salvage(plain);
-  errors.push(...issues.map(explain));
+  const leftOut = [...removed, ...unusable];
+  const incomplete: Finding[] = [];
+  const config = resolveStack(source, raw, incomplete);
+  const unresolved = incomplete.filter((finding) => !concerns(finding, leftOut));
+  // A value that is missing, or left out because it is wrong, is blamed for no more than that.
+  const missing = unresolved.filter(({ isMissing }) => isMissing).map(({ path }) => path);
+  const blamed = [...leftOut, ...missing];
+  const broken: Finding[] = [];
   const warnings: Finding[] = missingSecrets(source);
-  const findings: Finding[] = [];
-  const config = resolveStack(source, raw, findings);
-  checkRules(config, raw, findings, warnings);
-  // What was left out because it is wrong must not be called missing as well.
-  const blamed = [...removed, ...unusable];
-  const found = unique([...errors, ...findings.filter((finding) => !concerns(finding, blamed))]);
+  checkRules(config, raw, broken, warnings);
+  const found = unique([
+    ...errors,
+    ...issues.map(explain),
+    ...unresolved,
+    ...broken.filter((finding) => !concerns(finding, blamed)),
+  ]);
   return {
     config: found.length === 0 ? config : undefined,
     errors: found,
@@ -129,7 +137,7 @@ function secretsIn(value: unknown, path: string): ConfigIssue[] {
           {
             path,
             message:
-              "holds what looks like a token or private key: remove and revoke it; secrets stand only " +
+              "holds what looks like a token, password or private key: remove and revoke it; secrets stand only " +
               `under ${Object.keys(SECRET_KEYS).join(", ")}, set with pulumi config set --secret`,
           },
         ]

@@ -16,6 +16,8 @@ import type { RawAptSource, RawHost, RawProfile, RawStack } from "./schema";
 /** Something that is wrong, and whose other values it is wrong because of. */
 export interface Finding extends ConfigIssue {
   readonly because?: readonly string[];
+  /** Whether a stand-in took its place, so that nothing that is said of it holds. */
+  readonly isMissing?: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ export function resolveStack(
 ): StackConfig {
   const need = (path: string, value: string | undefined, what: string, stand: string): string => {
     if (value === undefined) {
-      findings.push({ path, message: `is missing: give ${what}` });
+      findings.push({ path, message: `is missing: give ${what}`, isMissing: true });
     }
     return value ?? stand;
   };
@@ -118,7 +120,11 @@ function resolveHost(
   const at = (key: string) => `hosts.${name}.${key}`;
   const need = <T>(key: string, value: T | undefined, what: string, stand: T): T => {
     if (value === undefined) {
-      findings.push({ path: at(key), message: `is missing: give ${what}, here or under defaults` });
+      findings.push({
+        path: at(key),
+        message: `is missing: give ${what}, here or under defaults`,
+        isMissing: true,
+      });
       return stand;
     }
     return value;

@@ -46,6 +46,9 @@ function flatten(issue: z.core.$ZodIssue, above: Path = []): FlatIssue[] {
     const lines = issue.message.split("\n");
     return issue.keys.map((key, index) => ({ path: [...path, key], message: lines[index] ?? "" }));
   }
+  if (issue.code === "invalid_key") {
+    return [{ path, message: issue.issues[0]?.message ?? issue.message }];
+  }
   if (issue.code === "invalid_union") {
     // Of the alternatives, the one that was meant is the one whose inside is wrong.
     const inside = issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0));

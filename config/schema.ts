@@ -219,7 +219,7 @@ export const profileSchema = object({
   outputLimit: integer("KiB", 64, 1_048_576).optional(),
   environment: list(text("a variable", format.environmentEntry)).optional(),
   featureFlags: z
-    .record(z.string().regex(/^FF_[A-Z_]+$/, "feature flags are called FF_…"), flag())
+    .record(z.string().regex(/^FF_[A-Z_]+$/, "is no feature flag: they are called FF_…"), flag())
     .optional(),
   docker: executor.optional(),
 });

@@ -1,4 +1,5 @@
 import * as path from "node:path";
+
 import { stringify } from "yaml";
 
 import { renderVendorData, snippetName } from "../cloud-init/vendor-data";
