@@ -35,7 +35,6 @@ func (e *Executor) Run(ctx context.Context, stage build.Stage, script string) er
 	code, err := e.feed(ctx, id, kind, script)
 	if ctx.Err() != nil {
 		// What was cut off cannot be used again.
-		e.stop(id, kind)
 		delete(e.containers, kind)
 		return context.Cause(ctx)
 	}
@@ -59,10 +58,7 @@ func (e *Executor) container(ctx context.Context, kind string) (string, error) {
 	}
 	// One of this name would be left from a build that was cut off.
 	_ = e.remove(ctx, spec.Name)
-	id, _, err := e.client.CreateContainer(ctx, spec)
-	if id != "" {
-		e.remember(id)
-	}
+	id, err := e.create(ctx, spec)
 	if err != nil {
 		return "", err
 	}
@@ -80,24 +76,27 @@ func (e *Executor) feed(ctx context.Context, id, kind, script string) (int, erro
 	if err := e.client.StartContainer(ctx, id); err != nil {
 		return 0, err
 	}
+	stopped := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		e.stop(id, kind)
 		_ = attached.Close()
 	})
-	defer unwatch()
 	go func() {
 		_, _ = attached.Write([]byte(script))
 		_ = attached.CloseWrite()
 	}()
 	stdout, stderr := e.log.Stream(joblog.Work, 'O'), e.log.Stream(joblog.Work, 'E')
 	copying := attached.Copy(stdout, stderr)
-	if err := errors.Join(stdout.Close(), stderr.Close()); err != nil {
-		return 0, err
-	}
-	if ctx.Err() != nil {
+	closing := errors.Join(stdout.Close(), stderr.Close())
+	code, err := e.client.WaitContainer(ctx, id)
+	if !unwatch() {
+		<-stopped
 		return 0, context.Cause(ctx)
 	}
-	code, err := e.client.WaitContainer(ctx, id)
+	if closing != nil {
+		return 0, closing
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -19,6 +19,7 @@ import (
 
 const (
 	cleanupTimeout = 5 * time.Minute
+	createTimeout  = 2 * time.Minute
 
 	stagePrepare         = "docker_prepare"
 	stageRun             = "docker_run"
@@ -160,6 +161,26 @@ func (e *Executor) remove(ctx context.Context, id string) error {
 		return nil
 	}
 	return err
+}
+
+// detach gives work the time to end after ctx has: what the engine makes although nobody waits for
+// the answer would be left over.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+}
+
+// create makes a container that is removed at the end.
+func (e *Executor) create(ctx context.Context, spec engine.Spec) (string, error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	creating, cancel := detach(ctx)
+	defer cancel()
+	id, _, err := e.client.CreateContainer(creating, spec)
+	if id != "" {
+		e.remember(id)
+	}
+	return id, err
 }
 
 // remember marks a container for removal at the end.

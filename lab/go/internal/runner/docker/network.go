@@ -19,7 +19,9 @@ func (e *Executor) createNetwork(ctx context.Context) error {
 		return nil
 	}
 	name := fmt.Sprintf("%s-job-%d-network", e.unique, e.b.Job.ID)
-	id, err := e.client.CreateNetwork(ctx, engine.Network{
+	creating, cancel := detach(ctx)
+	defer cancel()
+	id, err := e.client.CreateNetwork(creating, engine.Network{
 		Name: name, Labels: e.labels("network", nil), EnableIPv6: e.docker.EnableIPv6, MTU: e.docker.NetworkMTU,
 	})
 	if err != nil {

@@ -154,10 +154,7 @@ func (e *Executor) createService(ctx context.Context, index int, definition api.
 	if options.Platform != "" {
 		spec.Platform = image.OS + "/" + image.Architecture
 	}
-	id, _, err := e.client.CreateContainer(ctx, spec)
-	if id != "" {
-		e.remember(id)
-	}
+	id, err := e.create(ctx, spec)
 	if err != nil {
 		return service{}, err
 	}
@@ -281,11 +278,10 @@ func (e *Executor) checkService(ctx context.Context, started service, limit time
 	if !e.isUserDefined() && started.ip != "" {
 		spec.Host.ExtraHosts = []string{host + ":" + started.ip}
 	}
-	id, _, err := e.client.CreateContainer(ctx, spec)
+	id, err := e.create(ctx, spec)
 	if err != nil {
 		return fmt.Errorf("create service container: %w", err)
 	}
-	e.remember(id)
 	if err := e.client.StartContainer(ctx, id); err != nil {
 		return fmt.Errorf("start service container: %w", err)
 	}

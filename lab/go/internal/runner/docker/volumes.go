@@ -107,19 +107,21 @@ func (e *Executor) createCacheVolume(ctx context.Context, place string, temporar
 	if e.b.Protected() {
 		name += "-protected"
 	}
+	if temporary {
+		e.volumes.temporary = append(e.volumes.temporary, name)
+	}
 	exists, err := e.client.VolumeExists(ctx, name)
 	if err != nil {
 		return err
 	}
 	if !exists {
 		labels := e.labels("cache", map[string]string{"destination": place})
-		if err := e.client.CreateVolume(ctx, name, e.docker.VolumeDriver, e.docker.VolumeDriverOps, labels); err != nil {
+		creating, cancel := detach(ctx)
+		defer cancel()
+		if err := e.client.CreateVolume(creating, name, e.docker.VolumeDriver, e.docker.VolumeDriverOps, labels); err != nil {
 			return err
 		}
 		e.volumes.fresh = append(e.volumes.fresh, place)
-	}
-	if temporary {
-		e.volumes.temporary = append(e.volumes.temporary, name)
 	}
 	e.volumes.binds = append(e.volumes.binds, name+":"+place)
 	return nil
@@ -141,17 +143,19 @@ func (e *Executor) openVolumes(ctx context.Context) error {
 			Binds: e.volumes.binds, LogConfig: engine.LogConfig{Type: "json-file"}, NetworkMode: "none",
 		},
 	}
-	id, _, err := e.client.CreateContainer(ctx, spec)
+	id, err := e.create(ctx, spec)
 	if err != nil {
 		return fmt.Errorf("set volume permissions: %w", err)
 	}
-	defer func() { _ = e.remove(context.WithoutCancel(ctx), id) }()
 	if err := e.client.StartContainer(ctx, id); err != nil {
 		return fmt.Errorf("set volume permissions: %w", err)
 	}
 	code, err := e.client.WaitContainer(ctx, id)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("exit code %d", code)
+	}
+	if err == nil {
+		err = e.remove(ctx, id)
 	}
 	if err != nil {
 		return fmt.Errorf("set volume permissions: %w", err)

@@ -162,11 +162,11 @@ func (m *Manager) execute(b *build.Build) build.Result {
 func (m *Manager) logFinal(b *build.Build, result api.UpdateResult) {
 	switch result {
 	case api.UpdateAccepted:
-		b.Log.Info("Updating job...", "ok")
+		b.Log.Info("Submitting job to coordinator...", "ok")
 	case api.UpdateAborts:
-		b.Log.Warning("Updating job...", "the job is no longer this runner's")
+		b.Log.Warning("Submitting job to coordinator...", "aborted")
 	default:
-		b.Log.Error("Updating job...", "GitLab did not take the end of the job")
+		b.Log.Error("Submitting job to coordinator...", "failed")
 	}
 }
 
