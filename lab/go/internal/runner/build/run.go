@@ -153,7 +153,7 @@ func (b *Build) execute(ctx context.Context, executor Executor, log *joblog.Log)
 	}
 	archiving := b.stageRun(ctx, archive, executor, log)
 	uploading := b.stageRun(ctx, upload, executor, log)
-	if cleaning := b.stageRun(ctx, CleanupFileVariables, executor, log); cleaning != nil {
+	if cleaning := b.stageRun(ctx, CleanupFileVariables, executor, log); cleaning != nil && ctx.Err() == nil {
 		b.Log.WithError(cleaning).Warning("Error while executing file based variables removal script")
 	}
 	for _, err := range []error{err, archiving, uploading} {
