@@ -4,7 +4,7 @@
 #   lab/images/build.sh DIR      leaves DIR/{debian,alpine,helper}.tar
 #
 # debian   Debian 13 without documentation, with curl and the certificate authorities
-# alpine   BusyBox, the authorities, and curl with the libraries it needs
+# alpine   BusyBox and the authorities: small enough for a guest without hardware virtualisation
 # helper   what the runner's helper image holds apart from the helper itself: BusyBox, bash, git
 #          over HTTPS, the authorities, dumb-init
 #
@@ -43,7 +43,8 @@ printf '%s\n' "$sources" | mmdebstrap --variant=minbase --mode=root --format=dir
 
 # pack NAME FOLDER: the same content gives the same bytes.
 pack() {
-  tar -C "$2" --sort=name --mtime=@0 --numeric-owner --xattrs -cf "$work/$1.tar" .
+  tar -C "$2" --sort=name --mtime=@0 --numeric-owner --xattrs \
+    --pax-option=delete=atime,delete=ctime -cf "$work/$1.tar" .
 }
 pack debian "$root"
 
@@ -102,8 +103,6 @@ loader() {
 
 alpine=$work/alpine
 new_root "$alpine"
-loader "$alpine"
-take "$alpine" /usr/bin/curl
 cat >"$alpine/etc/os-release" <<'RELEASE'
 NAME="BusyBox image of the lab, in the place of Alpine Linux"
 ID=alpine-like
