@@ -51,6 +51,7 @@ func (r *UserRunner) Annotate(a infer.Annotator) { a.SetToken("index/userRunner"
 // WireDependencies keeps what is known of a record known while a preview changes it: a new
 // description must not make the token unknown, and with it every step that uses the token.
 func (*UserRunner) WireDependencies(f infer.FieldSelector, _ *UserRunnerInputs, state *UserRunnerState) {
+	f.OutputField(&state.Token).AlwaysSecret()
 	if state.Token != nil {
 		f.OutputField(state).AlwaysKnown()
 	}

@@ -3,11 +3,7 @@ package plugintest
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +19,10 @@ import (
 // Engine drives the resources of one provider.
 type Engine struct {
 	integration.Server
+	// DiffsState says that the provider has a Diff of its own, which looks at the state.
+	DiffsState bool
+
 	t       *testing.T
-	name    string
 	version string
 }
 
@@ -41,7 +39,23 @@ func Start(t *testing.T, name, version string, make func() (p.Provider, error)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Engine{Server: server, t: t, name: name, version: version}
+	return &Engine{Server: server, t: t, version: version}
+}
+
+// Map is a map of plain values as a program sends it.
+func Map(values map[string]any) property.Map {
+	return resource.FromResourcePropertyMap(resource.NewPropertyMapFromMap(values))
+}
+
+// Replaces tells whether a change asks for a new resource.
+func Replaces(diff p.DiffResponse) bool {
+	for _, change := range diff.DetailedDiff {
+		switch change.Kind {
+		case p.AddReplace, p.DeleteReplace, p.UpdateReplace:
+			return true
+		}
+	}
+	return false
 }
 
 // URN names a resource of the given type.
@@ -117,8 +131,14 @@ func (e *Engine) Up(token string, inputs property.Map) *Resource {
 // DiffTo says how other inputs differ from the resource's.
 func (r *Resource) DiffTo(inputs property.Map) p.DiffResponse {
 	r.engine.t.Helper()
+	state := r.State
+	if !r.engine.DiffsState {
+		// go-provider compares inputs. This server cannot say that it sends the old ones, as every
+		// engine does: then go-provider looks for them in the state.
+		state = r.Inputs
+	}
 	response, err := r.engine.Diff(p.DiffRequest{
-		ID: r.ID, Urn: r.urn, State: r.State, OldInputs: r.Inputs,
+		ID: r.ID, Urn: r.urn, State: state, OldInputs: r.Inputs,
 		Inputs: r.engine.Checked(string(r.urn.Type()), inputs),
 	})
 	if err != nil {
@@ -193,104 +213,4 @@ func (l *LogLines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
-}
-
-// Schema is the part of a Pulumi package schema that decides what a program may say and gets.
-type Schema struct {
-	Types     map[string]any
-	Resources map[string]any
-	Functions map[string]any
-	Provider  any
-}
-
-// Served is the schema that the provider serves.
-func (e *Engine) Served() Schema {
-	e.t.Helper()
-	response, err := e.GetSchema(p.GetSchemaRequest{})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return parseSchema(e.t, []byte(response.Schema))
-}
-
-// Published is the schema of the published plugin; where the files are not at hand the test is
-// skipped. LAB_SCHEMAS names their folder, by default shared/schemas beside the checkout.
-func Published(t *testing.T, file string) Schema {
-	t.Helper()
-	folder := os.Getenv("LAB_SCHEMAS")
-	if folder == "" {
-		_, here, _, _ := runtime.Caller(0)
-		checkout := filepath.Join(filepath.Dir(here), "..", "..", "..", "..")
-		folder = filepath.Join(checkout, "..", "shared", "schemas")
-	}
-	text, err := os.ReadFile(filepath.Join(folder, file))
-	if os.IsNotExist(err) {
-		t.Skipf("the published schema %s is not in %s: set LAB_SCHEMAS to its folder", file, folder)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parseSchema(t, text)
-}
-
-func parseSchema(t *testing.T, text []byte) Schema {
-	t.Helper()
-	var schema Schema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
-	schema.Types, _ = essence(schema.Types).(map[string]any)
-	schema.Resources, _ = essence(schema.Resources).(map[string]any)
-	schema.Functions, _ = essence(schema.Functions).(map[string]any)
-	schema.Provider = essence(schema.Provider)
-	return schema
-}
-
-// aside is what a schema says to readers and to generators of SDKs.
-var aside = map[string]bool{
-	"description": true, "deprecationMessage": true, "language": true, "isComponent": true,
-	// The state that `get` may be given: the bridge writes it, and it equals the outputs.
-	"stateInputs": true,
-	// Replacement by the bridge's and by our way of saying it.
-	"willReplaceOnChanges": true,
-}
-
-// essence drops what does not decide anything, and gives lists of names an order.
-func essence(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		kept := map[string]any{}
-		for key, child := range value {
-			_, isText := child.(string)
-			_, isFlag := child.(bool)
-			_, isObject := child.(map[string]any)
-			if aside[key] && (isText || isFlag || isObject && (key == "language" || key == "stateInputs")) {
-				continue
-			}
-			kept[key] = essence(child)
-		}
-		return kept
-	case []any:
-		return essenceOfList(value)
-	}
-	return value
-}
-
-func essenceOfList(values []any) any {
-	names := map[string]bool{}
-	kept := make([]any, len(values))
-	for i, value := range values {
-		if name, ok := value.(string); ok {
-			names[name] = true
-		}
-		if object, ok := value.(map[string]any); ok && object["value"] != nil {
-			// A value of an enumeration; its name is for generators.
-			value = object["value"]
-		}
-		kept[i] = essence(value)
-	}
-	if len(names) == len(values) && len(names) > 0 {
-		return names
-	}
-	return kept
 }

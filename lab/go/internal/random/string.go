@@ -57,6 +57,12 @@ func (*RandomPassword) Check(ctx context.Context, req infer.CheckRequest) (infer
 	return checkCharacters(ctx, req)
 }
 
+// WireDependencies makes what was drawn a secret.
+func (*RandomPassword) WireDependencies(f infer.FieldSelector, _ *Characters, state *RandomPasswordState) {
+	f.OutputField(&state.Result).AlwaysSecret()
+	f.OutputField(&state.BcryptHash).AlwaysSecret()
+}
+
 // Create draws the password.
 func (*RandomPassword) Create(_ context.Context, req infer.CreateRequest[Characters]) (
 	infer.CreateResponse[RandomPasswordState], error,
