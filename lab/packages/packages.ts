@@ -1,7 +1,7 @@
 /** The packages `gitlab-runner` and `gitlab-runner-helper-images`. */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -21,6 +21,9 @@ import { currentBuild, type RunnerBuild, standInBuild } from "./runner-build";
 
 /** Counts up when packages have to be built anew though nothing that is hashed has changed. */
 const FORMAT = "1";
+
+/** A build that nobody used for this long goes. */
+const KEEP_DAYS = 14;
 
 const HELPER_FOLDER = "/usr/lib/gitlab-runner/helper-images";
 const SHARE = "/usr/share/gitlab-runner";
@@ -51,7 +54,16 @@ export async function buildPackages(
   for (const version of new Set(extraVersions)) {
     if (version !== current.version) built.push(await buildVersion(await standInBuild(version)));
   }
+  pruneCache(PATHS.debs, new Date(Date.now() - KEEP_DAYS * 24 * 3600 * 1000));
   return built;
+}
+
+/** Removes the builds that nobody has used since `before`: each change of a program leaves one. */
+export function pruneCache(folder: string, before: Date): void {
+  for (const name of readdirSync(folder)) {
+    const build = path.join(folder, name);
+    if (statSync(build).mtime < before) rmSync(build, { recursive: true });
+  }
 }
 
 /** Builds the packages of one version. */
@@ -131,6 +143,7 @@ async function ensureDeb(
     say(`   builds the package ${name} ${packageVersion(version)}`);
     await build(target);
   }
+  utimesSync(path.dirname(target), new Date(), new Date());
   return target;
 }
 

@@ -1,11 +1,20 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
 import { buildDeb } from "../../../../lab/packages/deb/build";
 import { helperControl, runnerControl } from "../../../../lab/packages/deb/control";
 import { helperImageName } from "../../../../lab/packages/helper-image";
+import { pruneCache } from "../../../../lab/packages/packages";
 
 const SOURCES = path.join(__dirname, "../../../../lab/packages/deb/gitlab-runner");
 const source = (name: string) => readFileSync(path.join(SOURCES, name), "utf8");
@@ -90,4 +99,14 @@ test("the same content gives the same package, whenever and whoever builds it", 
   const list = execFileSync("dpkg-deb", ["-c", second], { encoding: "utf8" });
   expect(list).toMatch(/^-rwxr-xr-x root\/root .* \.\/usr\/bin\/gitlab-runner$/m);
   expect(list).toMatch(/^drwxr-xr-x root\/root .* \.\/usr\/bin\/$/m);
+});
+
+test("builds that nobody uses any more leave the cache", () => {
+  for (const name of ["old", "new"]) {
+    mkdirSync(path.join(folder, name));
+    writeFileSync(path.join(folder, name, "a.deb"), "");
+  }
+  utimesSync(path.join(folder, "old"), 1e9, 1e9);
+  pruneCache(folder, new Date(1.1e12));
+  expect(readdirSync(folder)).toEqual(["new"]);
 });
