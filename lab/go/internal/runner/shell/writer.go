@@ -170,7 +170,8 @@ func (w *Writer) Script(trace bool) string {
 	all.WriteString("if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\n")
 	all.WriteString("set +o noclobber\n")
 	// The script's own standard input stays empty: commands that read it must not eat the script.
-	all.WriteString(": | eval " + Quote(w.text.String()) + "\n")
+	// Without the parentheses bash would turn any failure into exit status 1.
+	all.WriteString(": | (eval " + Quote(w.text.String()) + ")\n")
 	all.WriteString("exit 0\n")
 	return all.String()
 }
