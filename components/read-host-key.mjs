@@ -19,6 +19,9 @@ const INTERVAL = 2_000;
 /** Not a matter of waiting: asking again gives the same answer. */
 class Final extends Error {}
 
+/** What TLS says of a server that nobody vouches for, or not under this name. */
+const UNTRUSTED = /^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF))/;
+
 /** Reads the key's file through the guest agent: `GET /nodes/{node}/qemu/{vmid}/agent/file-read`. */
 async function askAgent(question) {
   const { status, reason, data } = await get(
@@ -69,6 +72,12 @@ for (;;) {
     process.exit(0);
   } catch (error) {
     last = error.message;
+    if (UNTRUSTED.test(error.code ?? "")) {
+      last +=
+        ". Let Node.js know the authority of the Proxmox API: NODE_EXTRA_CA_CERTS=FILE in the " +
+        "environment of pulumi";
+      break;
+    }
     if (error instanceof Final || Date.now() > deadline) {
       break;
     }

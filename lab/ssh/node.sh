@@ -16,7 +16,9 @@ set -euo pipefail
 
 readonly node=$1 address=$2 root=$3 keys=$4 snippets=$5 public_key=$6
 readonly user=pulumi uid=2000
-readonly provider_commands=/usr/sbin/pvesm,/usr/sbin/qm,'/usr/bin/tee /var/lib/vz/*'
+# The rules that docs/quickstart.md gives, for the storage `local`.
+readonly snippet='/usr/bin/tee ^/var/lib/vz/snippets/[A-Za-z0-9_][A-Za-z0-9_.-]*$'
+readonly provider_commands="/usr/sbin/pvesm apiinfo, $snippet"
 
 mount --make-rprivate /
 layer=$keys/layer
