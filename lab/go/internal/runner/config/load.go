@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func Parse(data []byte) (*Loaded, error) {
 	return loaded, nil
 }
 
-// Lint says everything that is wrong with a file, in one error.
+// Lint says everything that is wrong with a file, in one error and in the real runner's words.
 func Lint(file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -102,21 +103,40 @@ func Lint(file string) error {
 	}
 	loaded, err := Parse(data)
 	var invalid *Invalid
-	var problems []Problem
+	var unknown []Problem
+	var parts []string
 	switch {
 	case errors.As(err, &invalid):
-		problems = append(invalid.Unknown, invalid.Problems...)
+		unknown = invalid.Unknown
+		parts = append(parts, "decoding config: "+lines(invalid.Problems))
 	case err != nil:
 		return fmt.Errorf("decoding config: %s: %w", file, err)
 	default:
-		problems = append(loaded.Unknown, loaded.Violations...)
+		unknown = loaded.Unknown
+		if len(loaded.Violations) > 0 {
+			parts = append(parts, "config schema validation failed: "+lines(loaded.Violations))
+		}
 	}
-	if len(problems) == 0 {
+	if len(unknown) > 0 {
+		text := fmt.Sprintf("%d unknown key(s) found in %s:", len(unknown), file)
+		for _, problem := range unknown {
+			// As the real runner names them: without the number of the runner.
+			text += "\n  unknown key: " + indexes.ReplaceAllString(problem.Path, "")
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
 		return nil
 	}
-	lines := make([]string, len(problems))
-	for index, problem := range problems {
-		lines[index] = "  " + problem.String()
+	return errors.New(strings.Join(parts, "\n"))
+}
+
+var indexes = regexp.MustCompile(`\[\d+\]`)
+
+func lines(problems []Problem) string {
+	text := ""
+	for _, problem := range problems {
+		text += "\n  " + problem.String()
 	}
-	return fmt.Errorf("%d problem(s) found in %s:\n%s", len(problems), file, strings.Join(lines, "\n"))
+	return text
 }

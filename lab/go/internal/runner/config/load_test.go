@@ -93,20 +93,20 @@ func TestLintFindsWhatIsWrong(t *testing.T) {
 		text  string
 		finds []string
 	}{
-		"a key of the top level":    {"concurent = 1\n" + runnerHead, []string{"concurent: unknown key"}},
-		"a key of a runner":         {runnerHead + "limits = 1\n", []string{"runners[0].limits: unknown key"}},
-		"a key of docker":           {runnerHead + "[runners.docker]\npids_limit = 1\n", []string{"runners[0].docker.pids_limit: unknown key"}},
-		"a key of a service":        {runnerHead + "[[runners.docker.services]]\nnam = \"x\"\n", []string{"runners[0].docker.services[0].nam: unknown key"}},
-		"a number for a text":       {runnerHead + "[runners.docker]\nmemory = 4\n", []string{"memory: is an integer, must be a string"}},
+		"a key of the top level":    {"concurent = 1\n" + runnerHead, []string{"1 unknown key(s) found in ", "\n  unknown key: concurent"}},
+		"a key of a runner":         {runnerHead + "limits = 1\n", []string{"unknown key: runners.limits"}},
+		"a key of docker":           {runnerHead + "[runners.docker]\npids_limit = 1\n", []string{"unknown key: runners.docker.pids_limit"}},
+		"a key of a service":        {runnerHead + "[[runners.docker.services]]\nnam = \"x\"\n", []string{"unknown key: runners.docker.services.nam"}},
+		"a number for a text":       {runnerHead + "[runners.docker]\nmemory = 4\n", []string{"decoding config: \n  runners[0].docker.memory: is an integer, must be a string"}},
 		"a text for a switch":       {runnerHead + "[runners.docker]\nprivileged = \"yes\"\n", []string{"privileged: is a string, must be true or false"}},
 		"a text for a list":         {runnerHead + "[runners.docker]\nvolumes = \"/cache\"\n", []string{"volumes: is a string, must be an array"}},
 		"a bad element":             {runnerHead + "[runners.docker]\ncap_drop = [1]\n", []string{"cap_drop[0]: is an integer, must be a string"}},
 		"a bad duration":            {runnerHead + "unhealthy_interval = \"soon\"\n", []string{`"soon" is not a duration`}},
 		"a flag that is no switch":  {runnerHead + "[runners.feature_flags]\nFF_X = \"on\"\n", []string{"feature_flags.FF_X"}},
 		"no url and no token":       {"[[runners]]\nname = \"x\"\n", []string{"runners[0].url: must not be empty", "runners[0].token: must not be empty"}},
-		"a negative number":         {runnerHead + "request_concurrency = -1\n", []string{"request_concurrency: must be 1 or more"}},
+		"a negative number":         {runnerHead + "request_concurrency = -1\n", []string{"config schema validation failed: \n  runners[0].request_concurrency: must be 1 or more"}},
 		"another shell":             {runnerHead + "shell = \"zsh\"\n", []string{`"zsh" is not one of`}},
-		"unknown and mistyped keys": {"foo = 1\n" + runnerHead + "limit = \"1\"\n", []string{"foo: unknown key", "runners[0].limit: is a string", "2 problem(s)"}},
+		"unknown and mistyped keys": {"foo = 1\n" + runnerHead + "limit = \"1\"\n", []string{"unknown key: foo", "runners[0].limit: is a string"}},
 		"broken syntax":             {"concurrent = [\n", []string{"decoding config", "line 1"}},
 	}
 	for name, test := range cases {

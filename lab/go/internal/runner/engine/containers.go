@@ -311,6 +311,9 @@ func Demultiplex(in io.Reader, stdout, stderr io.Writer) error {
 			return fmt.Errorf("the engine sent a stream of kind %s", strconv.Itoa(int(header[0])))
 		}
 		if _, err := io.CopyN(out, in, int64(binary.BigEndian.Uint32(header[4:]))); err != nil {
+			if errors.Is(err, io.EOF) {
+				return io.ErrUnexpectedEOF
+			}
 			return err
 		}
 	}

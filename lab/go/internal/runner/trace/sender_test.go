@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 
 // gitlab is the other side: it keeps a log as GitLab does.
 type gitlab struct {
+	mu      sync.Mutex
 	log     []byte
 	updates []api.Update
 	patches int
@@ -25,6 +27,8 @@ type gitlab struct {
 }
 
 func (g *gitlab) UpdateJob(_ context.Context, _ *api.Server, _ api.Info, _ api.JobRef, update api.Update) (api.UpdateResult, api.Wishes) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.updates = append(g.updates, update)
 	result := api.UpdateAccepted
 	if len(g.answers) > 0 {
@@ -37,6 +41,8 @@ func (g *gitlab) UpdateJob(_ context.Context, _ *api.Server, _ api.Info, _ api.J
 }
 
 func (g *gitlab) PatchTrace(_ context.Context, _ *api.Server, _ api.JobRef, content []byte, start int, _ bool) (api.PatchResult, int, api.Wishes) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.patches++
 	if g.patch != nil {
 		if result, offset, handled := g.patch(start); handled {
@@ -56,7 +62,23 @@ func start(g *gitlab, options Options) (*Sender, *joblog.Buffer) {
 	options.FinalUpdates = 10
 	sender := New(buffer, options)
 	sender.Start()
+	g.mu.Lock()
 	return sender, buffer
+}
+
+// rest lets time pass, and what is then due happen. Afterwards the test may look at g.
+func (g *gitlab) rest(length time.Duration) {
+	g.mu.Unlock()
+	time.Sleep(length)
+	synctest.Wait()
+	g.mu.Lock()
+}
+
+// finish ends a job as the build does.
+func (g *gitlab) finish(sender *Sender, update api.Update) api.UpdateResult {
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	return sender.Finish(update)
 }
 
 func put(b *joblog.Buffer, text string) { _, _ = b.Write([]byte(text)) }
@@ -66,10 +88,10 @@ func TestSendsWhatIsNewAndDescribesTheWhole(t *testing.T) {
 		g := &gitlab{}
 		sender, buffer := start(g, Options{})
 		put(buffer, "one\n")
-		time.Sleep(4 * time.Second)
+		g.rest(4 * time.Second)
 		require.Equal(t, "one\n", string(g.log))
 		put(buffer, "two\n")
-		require.Equal(t, api.UpdateAccepted, sender.Finish(api.Update{State: api.Success}))
+		require.Equal(t, api.UpdateAccepted, g.finish(sender, api.Update{State: api.Success}))
 		require.Equal(t, "one\ntwo\n", string(g.log))
 		require.Equal(t, []api.Update{{
 			State: api.Success, Output: api.Output{Checksum: buffer.Checksum(), Bytesize: 8},
@@ -82,7 +104,7 @@ func TestLargeLogsGoInPieces(t *testing.T) {
 		g := &gitlab{}
 		sender, buffer := start(g, Options{})
 		put(buffer, string(make([]byte, 3*largestPatch+1)))
-		sender.Finish(api.Update{State: api.Success})
+		g.finish(sender, api.Update{State: api.Success})
 		require.Equal(t, 4, g.patches)
 		require.Len(t, g.log, 3*largestPatch+1)
 	})
@@ -93,10 +115,10 @@ func TestGoesBackToWhatGitLabHas(t *testing.T) {
 		g := &gitlab{}
 		sender, buffer := start(g, Options{})
 		put(buffer, "abcdef")
-		time.Sleep(4 * time.Second)
+		g.rest(4 * time.Second)
 		g.log = g.log[:2]
 		put(buffer, "ghi")
-		sender.Finish(api.Update{State: api.Success})
+		g.finish(sender, api.Update{State: api.Success})
 		require.Equal(t, "abcdefghi", string(g.log))
 	})
 }
@@ -106,7 +128,7 @@ func TestSendsAllAnewWhenTheLogIsRefused(t *testing.T) {
 		g := &gitlab{answers: []api.UpdateResult{api.UpdateRefusesTrace, api.UpdatePending, api.UpdateFailed}}
 		sender, buffer := start(g, Options{})
 		put(buffer, "abc")
-		require.Equal(t, api.UpdateAccepted, sender.Finish(api.Update{State: api.Failed, ExitCode: 3}))
+		require.Equal(t, api.UpdateAccepted, g.finish(sender, api.Update{State: api.Failed, ExitCode: 3}))
 		require.Len(t, g.updates, 4)
 		require.Equal(t, 3, g.updates[3].ExitCode)
 		require.Equal(t, "abc", string(g.log))
@@ -121,7 +143,7 @@ func TestGivesUpWhenGitLabNeverTakesTheEnd(t *testing.T) {
 		}
 		g := &gitlab{answers: answers}
 		sender, _ := start(g, Options{})
-		require.Equal(t, api.UpdateFailed, sender.Finish(api.Update{State: api.Success}))
+		require.Equal(t, api.UpdateFailed, g.finish(sender, api.Update{State: api.Success}))
 		require.Len(t, g.updates, 10)
 	})
 }
@@ -130,12 +152,12 @@ func TestTellsThatAQuietJobLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gitlab{}
 		sender, _ := start(g, Options{})
-		time.Sleep(29 * time.Second)
+		g.rest(29 * time.Second)
 		require.Empty(t, g.updates)
-		time.Sleep(5 * time.Second)
+		g.rest(5 * time.Second)
 		require.Len(t, g.updates, 1)
 		require.Equal(t, api.Running, g.updates[0].State)
-		sender.Finish(api.Update{State: api.Success})
+		g.finish(sender, api.Update{State: api.Success})
 	})
 }
 
@@ -144,13 +166,13 @@ func TestHeedsTheInterval(t *testing.T) {
 		g := &gitlab{wishes: api.Wishes{Interval: time.Minute}}
 		sender, buffer := start(g, Options{})
 		put(buffer, "a")
-		time.Sleep(4 * time.Second)
+		g.rest(4 * time.Second)
 		put(buffer, "b")
-		time.Sleep(30 * time.Second)
+		g.rest(30 * time.Second)
 		require.Equal(t, 1, g.patches)
-		time.Sleep(40 * time.Second)
+		g.rest(40 * time.Second)
 		require.Equal(t, 2, g.patches)
-		sender.Finish(api.Update{State: api.Success})
+		g.finish(sender, api.Update{State: api.Success})
 	})
 }
 
@@ -160,8 +182,8 @@ func TestAbortsOnceWhenTheJobIsGone(t *testing.T) {
 		g := &gitlab{patch: func(start int) (api.PatchResult, int, bool) { return api.PatchAborts, start, true }}
 		sender, buffer := start(g, Options{Abort: func() { aborts.Add(1) }})
 		put(buffer, "a")
-		time.Sleep(10 * time.Second)
-		require.Equal(t, api.UpdateAborts, sender.Finish(api.Update{State: api.Failed}))
+		g.rest(10 * time.Second)
+		require.Equal(t, api.UpdateAborts, g.finish(sender, api.Update{State: api.Failed}))
 		require.EqualValues(t, 1, aborts.Load())
 		require.Empty(t, g.updates, "the end of a job that is not ours is not reported")
 	})
@@ -176,9 +198,9 @@ func TestCancelsTheScriptOnce(t *testing.T) {
 		})
 		for range 3 {
 			put(buffer, "a")
-			time.Sleep(4 * time.Second)
+			g.rest(4 * time.Second)
 		}
-		require.Equal(t, api.UpdateAccepted, sender.Finish(api.Update{State: api.Failed}))
+		require.Equal(t, api.UpdateAccepted, g.finish(sender, api.Update{State: api.Failed}))
 		require.EqualValues(t, 1, cancels.Load())
 		require.Zero(t, aborts.Load())
 	})
