@@ -34,9 +34,10 @@ function searchPath(): string {
 
 /** Variables that clients of Proxmox, GitLab and Pulumi read. Holds secrets. */
 export function labEnvironment(): NodeJS.ProcessEnv {
-  const { PULUMI_CONFIG_PASSPHRASE: _ignored, ...machine } = process.env;
   return {
-    ...machine,
+    ...process.env,
+    // It would win over the lab's own, in the file below.
+    PULUMI_CONFIG_PASSPHRASE: undefined,
     PATH: searchPath(),
     HOME: PATHS.home,
     GITLAB_RUNNERS_CACHE: CACHE,
