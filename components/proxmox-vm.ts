@@ -133,6 +133,8 @@ export class ProxmoxVm {
         vga: { type: "serial0" },
         bootOrders: ["scsi0"],
         tabletDevice: false,
+        // Otherwise the provider asks for the node's own drive, which needs Sys.Console on "/".
+        cdrom: { fileId: "none" },
         disks,
         networkDevices: [
           {
