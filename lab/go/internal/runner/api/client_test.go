@@ -195,8 +195,9 @@ func TestUpdateJobResults(t *testing.T) {
 	}{
 		"taken": {200, "success", UpdateAccepted}, "not yet": {202, "running", UpdatePending},
 		"another log": {412, "", UpdateRefusesTrace}, "not known": {404, "", UpdateUnknownJob},
-		"refused": {403, "", UpdateAborts}, "canceled": {200, "canceled", UpdateAborts},
-		"bad": {400, "", UpdateFailed},
+		"refused": {403, "", UpdateAborts}, "canceled": {403, "canceled", UpdateAborts},
+		"taken, and failed now": {200, "failed", UpdateAccepted},
+		"bad":                   {400, "", UpdateFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGitLab(t, func(_ call, writer http.ResponseWriter) {
@@ -215,6 +216,12 @@ func TestUpdateJobResults(t *testing.T) {
 			require.Equal(t, map[string]any{"checksum": "crc32:01020304", "bytesize": 5.0}, sent.body["output"])
 		})
 	}
+}
+
+func TestKeepAliveHearsThatTheJobHasEnded(t *testing.T) {
+	g := newGitLab(t, func(_ call, writer http.ResponseWriter) { writer.Header().Set("Job-Status", "canceled") })
+	got, _ := quick(nil).UpdateJob(context.Background(), g.runner(), Info{}, JobRef{7, "glcbt-x"}, Update{State: Running})
+	require.Equal(t, UpdateAborts, got)
 }
 
 func TestPatchTrace(t *testing.T) {

@@ -98,7 +98,11 @@ func (c *Client) UpdateJob(ctx context.Context, server *Server, info Info, job J
 		},
 	})
 	wishes := wishesOf(answer)
+	final := update.State == Success || update.State == Failed
 	switch {
+	// A job that has just been reported as failed has ended, but not by GitLab's own will.
+	case final && answer.status == http.StatusOK:
+		return UpdateAccepted, wishes
 	case ended(answer):
 		return UpdateAborts, wishes
 	case answer.status == http.StatusOK:

@@ -94,6 +94,9 @@ type Build struct {
 	RunnerID        int
 	ProjectRunnerID int
 
+	// OnStage hears how long each stage took; may be nil.
+	OnStage func(Stage, time.Duration)
+
 	started time.Time
 	flags   map[string]bool
 	status  string

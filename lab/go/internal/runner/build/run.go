@@ -324,9 +324,13 @@ func (b *Build) stageRun(ctx context.Context, stage Stage, executor Executor, lo
 	case err != nil:
 		return err
 	}
+	began := time.Now()
 	err = log.Section(string(stage), stage.Heading(), func() error {
 		return executor.Run(ctx, stage, script)
 	})
+	if b.OnStage != nil {
+		b.OnStage(stage, time.Since(began))
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		log.Warning(string(stage) + " could not run to completion because the timeout was exceeded. " +
 			"For more control over job and script timeouts see: " +

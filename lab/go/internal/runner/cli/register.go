@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/BurntSushi/toml"
 	"github.com/urfave/cli"
@@ -79,6 +80,9 @@ func (p *program) register(context *cli.Context) error {
 	}
 	log.Info("Verifying runner... is valid")
 	entry["id"] = verified.ID
+	entry["token_obtained_at"] = time.Now().UTC().Truncate(time.Second)
+	// The zero time stands for a token that does not expire.
+	entry["token_expires_at"] = verified.TokenExpiresAt.UTC()
 	err = config.Rewrite(file, func(runners []map[string]any) []map[string]any {
 		return append(runners, entry)
 	})

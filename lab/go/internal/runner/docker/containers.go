@@ -147,9 +147,7 @@ func (e *Executor) spec(ctx context.Context, kind string) (engine.Spec, error) {
 	}
 	if kind == typePredefined {
 		spec.Config.Image = e.helper.ID
-		// The image's own entrypoint prepares certificates, which jobs get as a file.
-		spec.Config.Entrypoint = []string{"sh", "-c", shell.Detect}
-		spec.Config.Cmd = nil
+		spec.Config.Cmd = []string{buildBinary}
 		return spec, nil
 	}
 	options := e.b.Job.Image.Options.Docker

@@ -34,6 +34,7 @@ const (
 	typeWait             = "wait"
 	typeCacheInit        = "cache-init"
 	helperBinary         = "gitlab-runner-helper"
+	buildBinary          = "gitlab-runner-build"
 	defaultHelperImages  = "/usr/lib/gitlab-runner/helper-images"
 	relativeHelperImages = "../lib/gitlab-runner/helper-images"
 )

@@ -42,6 +42,8 @@ func TestRunsAJobInTwoContainers(t *testing.T) {
 	require.Equal(t, "build", job.Labels["com.gitlab.gitlab-runner.type"])
 	require.Equal(t, "predefined", helper.Labels["com.gitlab.gitlab-runner.type"])
 	require.Equal(t, "7", job.Labels["com.gitlab.gitlab-runner.job.id"])
+	require.Equal(t, []string{"gitlab-runner-build"}, helper.Cmd)
+	require.Empty(t, helper.Entrypoint, "the helper image has its own")
 	require.Len(t, helper.stdin, 3, "one container serves all stages of the helper")
 	binds := job.HostConfig.Binds
 	require.Len(t, binds, 3)
@@ -49,7 +51,7 @@ func TestRunsAJobInTwoContainers(t *testing.T) {
 	require.Equal(t, "/host:/in:ro", binds[1])
 	require.Regexp(t, `^runner-abcdefghi-project-3-concurrent-0-[0-9a-f]{16}-cache-[0-9a-f]{32}:/builds$`, binds[2])
 	opened := f.made(t, "-cache-init")
-	require.Equal(t, []string{"cache-init", "/cache", "/builds"}, opened.Cmd)
+	require.Equal(t, []string{"gitlab-runner-helper", "cache-init", "/cache", "/builds"}, opened.Cmd)
 	require.Len(t, f.volumes, 1, "the cache stays, the builds go")
 }
 
@@ -139,7 +141,7 @@ func TestLimitsOfTheJob(t *testing.T) {
 		require.Equal(t, network, h.NetworkMode)
 	}
 	wait := f.made(t, "-wait-for-service")
-	require.Equal(t, []string{"health-check", "--port", "6379"}, wait.Cmd)
+	require.Equal(t, []string{"gitlab-runner-helper", "health-check", "--port", "6379"}, wait.Cmd)
 	require.Equal(t, []string{"WAIT_FOR_SERVICE_TCP_ADDR=" + service.ID[:12]}, wait.Env)
 }
 

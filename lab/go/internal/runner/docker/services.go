@@ -259,14 +259,14 @@ func (e *Executor) checkService(ctx context.Context, started service, limit time
 		return fmt.Errorf("service %q has no exposed ports", started.name)
 	}
 	host := started.id[:min(12, len(started.id))]
-	command := []string{"health-check"}
+	command := []string{helperBinary, "health-check"}
 	for _, port := range started.ports {
 		command = append(command, "--port", strconv.Itoa(port))
 	}
 	spec := engine.Spec{
 		Name: started.name + "-wait-for-service",
 		Config: engine.Config{
-			Image: e.helper.ID, Entrypoint: []string{helperBinary}, Cmd: command,
+			Image: e.helper.ID, Cmd: command,
 			Env:    []string{"WAIT_FOR_SERVICE_TCP_ADDR=" + host},
 			Labels: e.labels(typeWait, map[string]string{"wait": started.id}),
 		},

@@ -135,8 +135,7 @@ func (e *Executor) openVolumes(ctx context.Context) error {
 	spec := engine.Spec{
 		Name: e.unique + "-" + typeCacheInit,
 		Config: engine.Config{
-			Image: e.helper.ID, Entrypoint: []string{helperBinary},
-			Cmd:    append([]string{"cache-init"}, e.volumes.fresh...),
+			Image: e.helper.ID, Cmd: append([]string{helperBinary, "cache-init"}, e.volumes.fresh...),
 			Labels: e.labels(typeCacheInit, nil),
 		},
 		Host: engine.HostConfig{

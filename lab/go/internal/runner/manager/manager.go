@@ -58,6 +58,8 @@ type Manager struct {
 	// retire takes one worker out of service.
 	retire chan struct{}
 	count  int
+	// rotated are the tokens that were tried to be traded.
+	rotated map[string]bool
 }
 
 // New loads the configuration. A file that cannot be loaded is an error; one that is not there is
@@ -68,7 +70,7 @@ func New(options Options) (*Manager, error) {
 	}
 	m := &Manager{
 		Options: options, metrics: metrics.New(), health: newHealth(options.Log),
-		feeds: make(chan *config.Runner), retire: make(chan struct{}),
+		feeds: make(chan *config.Runner), retire: make(chan struct{}), rotated: map[string]bool{},
 	}
 	m.Log.OnMessage(m.metrics.Logged)
 	m.client = api.New(m.metrics)
@@ -176,6 +178,7 @@ func (m *Manager) follow(reload <-chan os.Signal) {
 			return
 		case <-time.After(m.ReloadInterval):
 			m.checkAge()
+			m.rotate(time.Now())
 		case <-reload:
 			if err := m.load(); err != nil {
 				m.log().Error("Failed to load config", err.Error())

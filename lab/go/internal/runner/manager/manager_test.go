@@ -428,6 +428,42 @@ func TestLeavesAGitLabAloneThatRefuses(t *testing.T) {
 	eventually(t, "a new configuration to be given a chance", func() bool { return g.polled() > polls+1 })
 }
 
+func TestTradesTokensBeforeTheyExpire(t *testing.T) {
+	t.Parallel()
+	g := newGitLab(t)
+	mux := g.Config.Handler.(*http.ServeMux)
+	mux.HandleFunc("POST /api/v4/runners/reset_authentication_token", func(writer http.ResponseWriter, _ *http.Request) {
+		writer.Header().Set("Content-Type", "application/json")
+		writer.WriteHeader(201)
+		_, _ = io.WriteString(writer, `{"token":"glrt-freshfreshfresh","token_expires_at":"2099-01-01T00:00:00.000Z"}`)
+	})
+	life := func(from, to time.Duration) string {
+		at := func(offset time.Duration) string { return time.Now().Add(offset).UTC().Format(time.RFC3339) }
+		return "executor = \"docker\"\ntoken_obtained_at = " + at(from) + "\ntoken_expires_at = " + at(to)
+	}
+	p := start(t, strings.Replace(settings(g.URL, ""), `executor = "docker"`, life(-80*time.Minute, 20*time.Minute), 1))
+	eventually(t, "the new token to be saved", func() bool { return p.metric(t, "gitlab_runner_configuration_saved_total") == 1 })
+	eventually(t, "the new token to serve", func() bool {
+		return p.config.Load().Runners[0].Token == "glrt-freshfreshfresh"
+	})
+	saved, err := config.Load(p.file)
+	require.NoError(t, err)
+	require.Equal(t, "glrt-freshfreshfresh", saved.Runners[0].Token)
+	require.Equal(t, 2099, saved.Runners[0].TokenExpiresAt.Year())
+
+	young := strings.Replace(settings(g.URL, ""), `executor = "docker"`, life(-10*time.Minute, 90*time.Minute), 1)
+	p = start(t, young)
+	time.Sleep(100 * time.Millisecond)
+	require.Zero(t, p.metric(t, "gitlab_runner_configuration_saved_total"))
+
+	held := strings.Replace(settings(g.URL, ""), `executor = "docker"`, life(-80*time.Minute, 20*time.Minute), 1)
+	p = start(t, held+"[runners.feature_flags]\nFF_DISABLE_AUTOMATIC_TOKEN_ROTATION = true\n")
+	eventually(t, "a warning", func() bool { return strings.Contains(p.out.String(), "Automatic token rotation is disabled") })
+	time.Sleep(100 * time.Millisecond)
+	require.Equal(t, 1, strings.Count(p.out.String(), "Automatic token rotation is disabled"))
+	require.Zero(t, p.metric(t, "gitlab_runner_configuration_saved_total"))
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"gitlab-runner-proxmox/lab/internal/runner/api"
 	"gitlab-runner-proxmox/lab/internal/runner/build"
@@ -106,6 +107,11 @@ func (m *Manager) run(runner *config.Runner, server *api.Server, job *api.Job) {
 		"job": job.ID, "project": job.JobInfo.ProjectID, "runner": server.Short, "runner_name": runner.Name,
 	})
 	b := build.New(job, &copied, server, m.hostname, m.User, log)
+	if b.Flag(build.FlagHighCardinalityMetrics) {
+		b.OnStage = func(stage build.Stage, took time.Duration) {
+			m.metrics.JobStageDuration.WithLabelValues(server.Short, runner.Name, m.systemID, string(stage)).Observe(took.Seconds())
+		}
+	}
 	m.slots.add(b)
 	m.noteQueue(runner, job)
 	fields := logging.Fields{

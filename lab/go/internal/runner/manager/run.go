@@ -35,6 +35,11 @@ func (m *Manager) untilStopped(stops, reloads <-chan os.Signal) error {
 	if err := m.serve(); err != nil {
 		return err
 	}
+	if m.config.Load().SessionServer == nil {
+		m.log().Info("[session_server].listen_address not defined, session endpoints disabled")
+	} else {
+		m.log().Warning("[session_server] is not supported by this runner, session endpoints disabled")
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
