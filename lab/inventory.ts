@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 
 import { PATHS } from "./paths";
 import { LabError } from "./progress";
+import type { ProxmoxInventory } from "./proxmox/admin";
 
 const LIMIT_MS = 20_000;
 
