@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfgen"
 	shimv2 "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim/sdk-v2"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
@@ -76,10 +77,14 @@ func providerInfo() tfbridge.ProviderInfo {
 	return info
 }
 
+func schemaOf(info tfbridge.ProviderInfo) (schema.PackageSpec, error) {
+	quiet := diag.DefaultSink(io.Discard, io.Discard, diag.FormatOptions{Color: colors.Never})
+	return tfgen.GenerateSchema(info, quiet)
+}
+
 func main() {
 	info := providerInfo()
-	quiet := diag.DefaultSink(io.Discard, io.Discard, diag.FormatOptions{Color: colors.Never})
-	schema, err := tfgen.GenerateSchema(info, quiet)
+	schema, err := schemaOf(info)
 	if err != nil {
 		log.Fatalf("proxmoxve: the schema could not be made: %v", err)
 	}
