@@ -23,24 +23,34 @@ export interface Expected {
   readonly sha256?: string;
 }
 
-/** Writes a body to a file; `read` follows it. An error removes the file and ends the readers. */
+/**
+ * Writes a body to a file; `read` follows it, and gives its last byte only when the content is right
+ * and kept: who has got all of it can rely on that. An error removes the file and ends the readers.
+ */
 export class Download {
   private readonly progress = new EventEmitter().setMaxListeners(0);
   private readonly output: number;
   private written = 0;
   private ended = false;
   private error: unknown;
-  /** Resolves when the whole body is in the file. */
-  readonly done: Promise<Fetched>;
+  /** Resolves when the content is kept. */
+  readonly done: Promise<void>;
 
-  /** @param file where the content is. It must not exist yet; whoever moves it says so here. */
+  /**
+   * @param file it must not exist yet
+   * @param keep moves the file to where it stays, and says where that is
+   */
   constructor(
-    public file: string,
+    private file: string,
     body: AsyncIterable<Buffer>,
     expected: Expected,
+    keep: (fetched: Fetched) => string,
   ) {
     this.output = openSync(file, "wx", 0o644);
     this.done = this.receive(body, expected)
+      .then((fetched) => {
+        this.file = keep(fetched);
+      })
       .catch((error: unknown) => {
         this.error = error;
         rmSync(file, { force: true });
@@ -59,7 +69,8 @@ export class Download {
     try {
       for await (const chunk of body) {
         hash.update(chunk);
-        for (let done = 0; done < chunk.length;) {
+        let done = 0;
+        while (done < chunk.length) {
           const { bytesWritten } = await writeAt(this.output, chunk, done, chunk.length - done);
           done += bytesWritten;
         }
@@ -79,23 +90,25 @@ export class Download {
     return { sha256, size: this.written };
   }
 
-  /** The body from its start. The file is opened at once: it may be moved later. */
-  read(): AsyncGenerator<Buffer> {
-    return this.follow(openSync(this.file, "r"));
-  }
-
-  private async *follow(file: number): AsyncGenerator<Buffer> {
+  /** The body from its start, as it comes in. */
+  async *read(): AsyncGenerator<Buffer> {
+    if (this.error !== undefined) throw this.error;
+    const file = openSync(this.file, "r");
     try {
-      for (let position = 0; ;) {
-        while (position < this.written) {
-          const buffer = Buffer.alloc(Math.min(this.written - position, CHUNK));
+      let position = 0;
+      for (;;) {
+        if (this.error !== undefined) throw this.error;
+        const end = this.ended ? this.written : this.written - 1;
+        if (position < end) {
+          const buffer = Buffer.alloc(Math.min(end - position, CHUNK));
           const { bytesRead } = await readAt(file, buffer, 0, buffer.length, position);
           position += bytesRead;
           yield buffer.subarray(0, bytesRead);
+        } else if (this.ended) {
+          return;
+        } else {
+          await once(this.progress, "more");
         }
-        if (this.error !== undefined) throw this.error;
-        if (this.ended) return;
-        await once(this.progress, "more");
       }
     } finally {
       await closeFile(file);

@@ -171,16 +171,13 @@ export class AptCache {
   /** Takes a body in, whoever still reads along, and stores it. */
   private receive(target: Target, headers: Headers, body: AsyncIterable<Buffer>): InFlight {
     const file = this.store.temporary();
-    const { sha256 } = target;
-    const download = new Download(file, body, { size: headers.size, sha256 });
-    download.done
-      .then((fetched) => {
-        const { type, lastModified, etag } = headers;
-        const { url, host } = target;
-        const entry = { url, host, ...fetched, type, lastModified, etag, checked: Date.now() };
-        download.file = this.store.keep(file, entry);
-      })
-      .catch((error: unknown) => this.options.log(`apt ${target.url}: ${describe(error)}`));
+    const { url, host, sha256 } = target;
+    const { type, lastModified, etag, size } = headers;
+    const download = new Download(file, body, { size, sha256 }, (fetched) => {
+      const entry = { url, host, ...fetched, type, lastModified, etag, checked: Date.now() };
+      return this.store.keep(file, entry);
+    });
+    download.done.catch((error: unknown) => this.options.log(`apt ${url}: ${describe(error)}`));
     return { headers, download };
   }
 
@@ -231,10 +228,6 @@ async function send(
     response.writeHead(304, defined({ "last-modified": lastModified, etag })).end();
     return;
   }
-  const body =
-    "entry" in found
-      ? createReadStream(store.contentFile(found.entry.sha256))
-      : Readable.from(found.flight.download.read());
   response.writeHead(
     200,
     defined({
@@ -245,10 +238,13 @@ async function send(
     }),
   );
   if (message.method === "HEAD") {
-    body.destroy();
     response.end();
     return;
   }
+  const body =
+    "entry" in found
+      ? createReadStream(store.contentFile(found.entry.sha256))
+      : Readable.from(found.flight.download.read());
   await pipeline(body, response);
 }
 
