@@ -1,9 +1,10 @@
 /** The operator's side door: a unix socket that tells what this Proxmox has, and ends guests. */
 
-import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
 import { messageOf } from "./errors";
+import { networkDevices } from "./guests/proc";
 import type { Volume } from "./storage/storages";
 import type { TaskStatus } from "./tasks/tasks";
 import { isTemplate, showOptions } from "./vm/options";
@@ -79,7 +80,7 @@ export async function inventory(world: World): Promise<ProxmoxInventory> {
     cidata: volumes.filter(isSeed),
     snippets,
     tasks: world.tasks.list(),
-    devices: readdirSync("/sys/class/net").filter((name) => /^(veth|tap)\d+i\d+$/.test(name)),
+    devices: networkDevices().filter((name) => /^(veth|tap)\d+i\d+$/.test(name)),
   };
 }
 

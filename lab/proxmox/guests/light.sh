@@ -54,9 +54,12 @@ printf '%s' "$list" >"$dir/disks"
 mkdir -p "$dir/disk" "$dir/root"
 if [ -z "$(blkid -p -s TYPE -o value "$root_device" || true)" ]; then
   mke2fs -q -t ext4 -L root -E lazy_itable_init=1,nodiscard "$root_device"
+else
+  # Before it is mounted: growing a mounted file system takes more rights. 1: errors were mended.
+  e2fsck -fp "$root_device" >/dev/null || [ $? -eq 1 ]
+  resize2fs "$root_device" >/dev/null 2>&1
 fi
 mount -t ext4 "$root_device" "$dir/disk"
-resize2fs "$root_device" >/dev/null 2>&1
 mkdir -p "$dir/disk/upper" "$dir/disk/work"
 mount -t overlay overlay \
   -o "lowerdir=$EXTRA:$ROOT,upperdir=$dir/disk/upper,workdir=$dir/disk/work" "$dir/root"

@@ -26,6 +26,7 @@ import {
   childrenOf,
   descendantsOf,
   namespacePids,
+  networkDevices,
   processUsage,
   sendSignal,
   shortName,
@@ -162,18 +163,32 @@ export class LightGuests implements GuestKindDriver {
     return Promise.resolve();
   }
 
+  /**
+   * A guest that may not grow a mounted file system sees its larger disk after its next start,
+   * which grows it; before that it could only fail.
+   */
   async grown(_vmid: number, _folder: string, _slot: string, file: string): Promise<void> {
+    if (!mayGrowMounted()) return;
     const loop = await loopDevices(file);
     if (loop !== "") await run("losetup", ["--set-capacity", loop], { limit: 20 });
   }
 
   devices(vmid: number): readonly string[] {
-    return readdirSync("/sys/class/net").filter((name) => name.startsWith(`veth${vmid}i`));
+    return networkDevices().filter((name) => name.startsWith(`veth${vmid}i`));
   }
 
   usage(pid: number): { memory: number; cpu: number } {
     return childrenOf(pid).length === 0 ? { memory: 0, cpu: 0 } : processUsage(pid);
   }
+}
+
+/** CAP_SYS_RESOURCE: machines that are containers or sandboxes themselves often lack it. */
+const SYS_RESOURCE = 24n;
+
+function mayGrowMounted(): boolean {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const bounds = BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(status)?.[1] ?? "0"}`);
+  return ((bounds >> SYS_RESOURCE) & 1n) === 1n;
 }
 
 const device = (vmid: number, index: number) => `veth${vmid}i${index}`;

@@ -75,3 +75,12 @@ export function sendSignal(pid: number, signal: NodeJS.Signals | number): void {
 export function shortName(dir: string): string {
   return createHash("sha256").update(dir).digest("hex").slice(0, 8);
 }
+
+/** Interfaces of the network that this process is in; /sys may show another one's. */
+export function networkDevices(): string[] {
+  return readFileSync("/proc/self/net/dev", "utf8")
+    .split("\n")
+    .slice(2)
+    .map((line) => line.split(":")[0]?.trim() ?? "")
+    .filter((name) => name !== "");
+}

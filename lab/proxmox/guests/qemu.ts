@@ -19,7 +19,7 @@ import { startTime } from "../../services/process";
 import type { ProxmoxConfig } from "../config";
 import { fault } from "../errors";
 import type { GuestAgent, GuestKindDriver, GuestNic, GuestPlan } from "./guest";
-import { processUsage, shortName } from "./proc";
+import { networkDevices, processUsage, shortName } from "./proc";
 import { QemuAgent } from "./qemu-agent";
 import { qemuArgs, type QemuFiles } from "./qemu-args";
 import { qmp } from "./qmp";
@@ -120,7 +120,7 @@ export class QemuGuests implements GuestKindDriver {
   }
 
   devices(vmid: number): readonly string[] {
-    return readdirSync("/sys/class/net").filter((name) => name.startsWith(`tap${vmid}i`));
+    return networkDevices().filter((name) => name.startsWith(`tap${vmid}i`));
   }
 
   usage(pid: number): { memory: number; cpu: number } {

@@ -135,14 +135,13 @@ function removeOptions(
   names: readonly string[],
   warn: (line: string) => void,
 ): void {
+  const absent = names.filter((name) => !before.values.has(name) && !before.pending.has(name));
+  if (absent.length > 0) {
+    warn(`cannot delete '${absent.join(", ")}' - not set in current configuration!`);
+  }
   for (const name of names) {
     config.pending.delete(name);
-    if (!before.values.has(name)) {
-      if (!before.pending.has(name)) {
-        warn(`cannot delete '${name}' - not set in current configuration!`);
-      }
-      continue;
-    }
+    if (!before.values.has(name)) continue;
     if (isDrive(name) && before.values.get("protection") === "1") {
       const drive = parseDrive(name, before.values.get(name) as string);
       if (hasVolume(drive) && drive.media !== "cdrom") {
