@@ -32,6 +32,8 @@ export const DOCKER = {
   logMaxSize: "20m",
   logMaxFiles: 3,
   liveRestore: true,
+  /** Docker 29 gives containers a soft limit of 1024 unless told otherwise: too few for builds. */
+  openFiles: 65_536,
 } as const;
 
 /** https://docs.docker.com/engine/install/debian/ */

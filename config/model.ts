@@ -191,6 +191,8 @@ export interface DockerConfig {
   readonly logMaxSize: string;
   readonly logMaxFiles: number;
   readonly liveRestore: boolean;
+  /** Open files that a process in a container may have, soft and hard. */
+  readonly openFiles: number;
   readonly mtu: number | undefined;
 }
 

@@ -209,6 +209,7 @@ function resolveHost(
       logMaxSize: raw.docker?.logMaxSize ?? defaults.DOCKER.logMaxSize,
       logMaxFiles: raw.docker?.logMaxFiles ?? defaults.DOCKER.logMaxFiles,
       liveRestore: raw.docker?.liveRestore ?? defaults.DOCKER.liveRestore,
+      openFiles: raw.docker?.openFiles ?? defaults.DOCKER.openFiles,
       mtu,
     },
     runner: {

@@ -123,6 +123,7 @@ const docker = object({
   logMaxSize: text("a size", format.dockerSize).optional(),
   logMaxFiles: integer("a number of files", 1, 100).optional(),
   liveRestore: flag().optional(),
+  openFiles: integer("a number of open files", 1024, 1_048_576).optional(),
 });
 
 const runner = object({

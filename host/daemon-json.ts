@@ -2,9 +2,6 @@ import { DockerConfig } from "../config/model";
 import { joinCertificates } from "./certificates";
 import { HostFile } from "./files";
 
-/** Open files that a process in a container may have, soft and hard. */
-const OPEN_FILES = 65_536;
-
 /** `/etc/docker/daemon.json`, as text. */
 export function renderDaemonJson(docker: DockerConfig): string {
   const daemon = {
@@ -12,8 +9,9 @@ export function renderDaemonJson(docker: DockerConfig): string {
     "log-opts": { "max-size": docker.logMaxSize, "max-file": String(docker.logMaxFiles) },
     "live-restore": docker.liveRestore,
     "default-address-pools": docker.addressPools.map(({ base, size }) => ({ base, size })),
-    // Docker 29 gives containers a soft limit of 1024 open files unless told otherwise.
-    "default-ulimits": { nofile: { Name: "nofile", Soft: OPEN_FILES, Hard: OPEN_FILES } },
+    "default-ulimits": {
+      nofile: { Name: "nofile", Soft: docker.openFiles, Hard: docker.openFiles },
+    },
     // Docker 29's own choice keeps images under /var/lib/containerd: on the root disk.
     features: { "containerd-snapshotter": false },
     ...(docker.mtu === undefined ? {} : { mtu: docker.mtu }),

@@ -70,9 +70,12 @@ function liveStacks(): string[] {
 
 async function destroy(stack: string): Promise<boolean> {
   await releaseStaleLock(stack);
-  const { program, args, options } = pulumiCommand(["destroy", "--yes", "--skip-preview"], {
-    stack,
-  });
+  const { program, args, options } = pulumiCommand(
+    ["destroy", "--yes", "--skip-preview", "--suppress-progress"],
+    {
+      stack,
+    },
+  );
   const [nsenter, all] = inNamespace(program, args);
   return (await attach(nsenter, all, options)) === 0;
 }

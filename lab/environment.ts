@@ -67,7 +67,13 @@ export function labEnvironment(): NodeJS.ProcessEnv {
 
 /** Files that clients find by the environment: known hosts, SSH settings, wrappers. */
 export function writeClientFiles(): void {
-  for (const folder of [PATHS.bin, path.dirname(knownHosts), PATHS.pulumiHome, PATHS.pulumiState]) {
+  for (const folder of [
+    PATHS.bin,
+    path.dirname(knownHosts),
+    PATHS.pulumiHome,
+    PATHS.pulumiState,
+    PATHS.stacks,
+  ]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   const nodes = Object.entries(NODES).map(

@@ -41,8 +41,10 @@ export const FIRST_HOST: LabHost = {
 /** The stack of `make lab`: one host that is as small as this machine needs. */
 export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOST]): StackValues {
   // A light guest shares the machine's kernel; where that has no cgroup v2, Docker refuses limits
-  // on CPUs (and forgets those on memory).
-  const unlimited = facts.guest === "light" && !existsSync("/sys/fs/cgroup/cgroup.controllers");
+  // on CPUs (and forgets those on memory). Nor may it open more files than the lab itself.
+  const light = facts.guest === "light";
+  const unlimited = light && !existsSync("/sys/fs/cgroup/cgroup.controllers");
+  const openFiles = light ? openFilesHere() : 65_536;
   return {
     proxmox: {
       endpoint: URLS.proxmox,
@@ -66,7 +68,7 @@ export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOS
       datastore: "local-lvm",
       ssh: { user: ADMIN_USER, authorizedKeys: [readGuestPublicKey()] },
       aptProxy: URLS.aptProxy,
-      docker: { registryMirrors: [URLS.registry] },
+      docker: { source: "distribution", registryMirrors: [URLS.registry], openFiles },
       runner: {
         version: facts.runnerVersion,
         repository: {
@@ -86,6 +88,7 @@ export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOS
           memory: "512m",
           memorySwap: "512m",
           serviceMemory: "256m",
+          ulimit: { nofile: String(openFiles) },
           cpus: unlimited ? null : "1",
           serviceCpus: unlimited ? null : "0.5",
         },
@@ -93,6 +96,13 @@ export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOS
     },
     hosts: Object.fromEntries(hosts.map(({ name, node, address }) => [name, { node, address }])),
   };
+}
+
+/** What a process of this machine may open, as far as the program has use for it. */
+function openFilesHere(): number {
+  const [, hard] =
+    /^Max open files +\S+ +(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+  return Math.min(65_536, hard === "unlimited" ? Infinity : Number(hard));
 }
 
 const stackSecrets = () => ({

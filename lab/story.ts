@@ -31,13 +31,17 @@ export interface HostOutput {
 /** Runs the story and gives its phases. */
 export async function tellStory(facts: LabFacts, before: readonly Phase[]): Promise<void> {
   const timings = new Timings();
+  let hosts: Readonly<Record<string, HostOutput>> = {};
   await timings.phase("stack file", async () => {
     await ensureStack();
     await writeStack(labStack(facts));
     await releaseStaleLock(STACK);
   });
   await timings.phase("pulumi up", async () => {
-    const status = await pulumiAttached(["up", "--yes", "--skip-preview"]);
+    const status = await pulumiAttached(["up", "--yes", "--skip-preview", "--suppress-progress"]);
+    // Also after a failure: the shell is then of more use than ever.
+    hosts = await stackHosts();
+    writeSshHosts(Object.entries(hosts).map(([name, host]) => ({ name, ...host })));
     if (status !== 0) {
       throw new LabError(
         `pulumi up ended with ${status}; the last error above says why. ` +
@@ -45,8 +49,6 @@ export async function tellStory(facts: LabFacts, before: readonly Phase[]): Prom
       );
     }
   });
-  const hosts = await stackHosts();
-  writeSshHosts(Object.entries(hosts).map(([name, host]) => ({ name, ...host })));
   const job = await timings.phase("job", () => runHealthJob());
   await timings.phase("second preview", async () => {
     const preview = await pulumi(["preview", "--expect-no-changes", "--diff"], {
@@ -87,7 +89,7 @@ async function runHealthJob(): Promise<Job> {
   const [job] = await pipelineJobs(HEALTH_PROJECT.id, pipeline.id);
   if (job === undefined) throw new LabError("the pipeline of runner-health has no job");
   const ended = await followJob(HEALTH_PROJECT.id, job.id, JOB_LIMIT, (text) => {
-    process.stdout.write(text);
+    process.stdout.write(readableLog(text));
   });
   if (ended.status !== "success") {
     throw new LabError(
@@ -96,6 +98,13 @@ async function runHealthJob(): Promise<Job> {
     );
   }
   return ended;
+}
+
+/** A job's log as GitLab shows it: without time stamps, stream numbers and marks of sections. */
+export function readableLog(text: string): string {
+  return text
+    .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z \d\d[OE][ +]/gm, "")
+    .replace(/^section_(start|end):\d+:\w+\r?(\x1b\[0K)?\r?\n?/gm, "");
 }
 
 function summary(

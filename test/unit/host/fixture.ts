@@ -108,6 +108,7 @@ export const HOST: HostConfig = {
     logMaxSize: "20m",
     logMaxFiles: 3,
     liveRestore: true,
+    openFiles: 65_536,
     mtu: 1450,
   },
   runner: {
