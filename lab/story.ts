@@ -5,6 +5,7 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 import { writeSshHosts } from "./environment";
 import { followJob, type Job, pipelineJobs, startPipeline } from "./gitlab-client";
@@ -100,11 +101,11 @@ async function runHealthJob(): Promise<Job> {
   return ended;
 }
 
-/** A job's log as GitLab shows it: without time stamps, stream numbers and marks of sections. */
+/** A job's log as GitLab shows it: without time stamps, stream numbers, marks of sections, colours. */
 export function readableLog(text: string): string {
-  return text
+  return stripVTControlCharacters(text)
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z \d\d[OE][ +]/gm, "")
-    .replace(/^section_(start|end):\d+:\w+\r?(\x1b\[0K)?\r?\n?/gm, "");
+    .replace(/^section_(start|end):\d+:\w+\r*\n?/gm, "");
 }
 
 function summary(

@@ -189,8 +189,10 @@ load_helper() {
 # Runners, by their short tokens, whose polls GitLab has answered since the file $1 was written.
 answered_since() {
   polls >"$WORK/polls"
-  awk 'NR == FNR { before[$1] = $2; next } $2 > before[$1] + 0 { n++ } END { print n + 0 }' \
-    "$1" "$WORK/polls"
+  awk -v file="$1" '
+    BEGIN { while ((getline < file) > 0) before[$1] = $2 }
+    $2 > before[$1] + 0 { n++ }
+    END { print n + 0 }' "$WORK/polls"
 }
 
 # A line for each runner: its label, and how many of its polls GitLab has answered with 2xx.

@@ -91,7 +91,7 @@ export function qemuArgs(plan: GuestPlan, files: QemuFiles, machine: QemuMachine
     "pc",
     ...(machine.acceleration === "kvm"
       ? ["-accel", "kvm", "-cpu", "host"]
-      : ["-accel", "tcg,thread=multi", "-cpu", "max"]),
+      : ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]),
     "-smp",
     String(machine.processors),
     "-m",
