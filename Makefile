@@ -9,10 +9,10 @@ export GUEST
 npm := npm --no-update-notifier --no-fund --no-audit --loglevel=error
 modules := node_modules/.package-lock.json
 
-.PHONY: help lab lab-shell lab-down lab-start test test-lab test-lab-full bench install
+.PHONY: help lab lab-shell lab-down lab-start test test-lab bench install
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
 
 install: $(modules) ## install the npm packages
 
