@@ -4,8 +4,8 @@
 // The question stands on standard input as JSON, since it holds keys:
 //   {"host": "ci-01", "limit": 3600, "vmId": 101, "vmName": "ci-01",
 //    "proxmox": {"endpoint": "https://pve:8006", "insecure": false, "apiToken": "…"},
-//    "ssh": {"address": "10.0.0.11", "user": "ops", "hostKey": "ssh-ed25519 …", "privateKey": "…",
-//            "bastion": {"host": "…", "port": 22, "user": "…", "hostKey": "…"}}}
+//    "ssh": {"address": "10.0.0.11", "port": 22, "user": "ops", "hostKey": "ssh-ed25519 …",
+//            "privateKey": "…", "bastion": {"host": "…", "port": 22, "user": "…", "hostKey": "…"}}}
 // A machine that Proxmox says is gone or off has nothing left to drain: that is no error, or a host
 // that died could never be removed. Progress and the sentence for the operator go to stderr.
 import { text } from "node:stream/consumers";
@@ -77,13 +77,13 @@ function connect({ host, port, user, hostKey, sock }) {
 }
 
 async function connectToHost() {
-  const { address, user, hostKey, bastion } = question.ssh;
+  const { address, port, user, hostKey, bastion } = question.ssh;
   if (!bastion) {
-    return connect({ host: address, port: 22, user, hostKey });
+    return connect({ host: address, port, user, hostKey });
   }
   const through = await connect(bastion);
   const sock = await new Promise((resolve, reject) =>
-    through.forwardOut("127.0.0.1", 0, address, 22, (error, stream) =>
+    through.forwardOut("127.0.0.1", 0, address, port, (error, stream) =>
       error ? reject(error) : resolve(stream),
     ),
   );

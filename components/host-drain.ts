@@ -43,6 +43,7 @@ export function armDrain(
     },
     ssh: {
       address: machine.address,
+      port: 22,
       user: host.ssh.user,
       hostKey: trust.hostKey,
       privateKey: secrets.sshPrivateKey,
