@@ -87,17 +87,19 @@ const forwarding = "/proc/sys/net/ipv4/ip_forward";
  * Makes the network, or leaves it as it is.
  *
  * @returns whether it was made
- * @throws LabError when another checkout's lab has it
+ * @throws LabError when another checkout's lab has it, and runs
  */
 export async function ensureNetwork(checkout: string): Promise<boolean> {
   const record = readRecord();
   if (networkExists() && record !== undefined) {
-    if (record.checkout !== checkout) {
+    // Without a process in it the other lab was ended from outside, and will not come back.
+    const abandoned = record.checkout !== checkout && (await networkProcesses()).length === 0;
+    if (record.checkout !== checkout && !abandoned) {
       throw new LabError(
         `the lab of ${record.checkout} is running on this machine. Stop it there with "make lab-down"`,
       );
     }
-    return false;
+    if (!abandoned) return false;
   }
   await removeNetwork();
   await refuseCollision();
