@@ -48,7 +48,7 @@ export async function inventory(world: World): Promise<ProxmoxInventory> {
     world.storages.supports(one.id, "images"),
   )) {
     for (const { name: node } of world.config.nodes) {
-      for (const volume of await world.storages.list(node, id, "images")) {
+      for (const volume of world.storages.list(node, id, "images")) {
         volumes.push({ node, ...volume });
       }
     }
@@ -57,7 +57,7 @@ export async function inventory(world: World): Promise<ProxmoxInventory> {
   for (const { id } of world.storages.all.filter((one) =>
     world.storages.supports(one.id, "snippets"),
   )) {
-    for (const { volid } of await world.storages.list("", id, "snippets")) snippets.push(volid);
+    for (const { volid } of world.storages.list("", id, "snippets")) snippets.push(volid);
   }
   const isSeed = ({ volid }: Volume) => /-cloudinit(\.\w+)?$/.test(volid);
   return {

@@ -41,7 +41,7 @@ async function makeTemplate(world: World, template: TemplateConfig): Promise<voi
   const { vmid, node, storage, name, tags, memory, cores, agent } = template;
   const { storages } = world;
   const disk = diskOf(template);
-  const { size } = await storages.info(node, disk);
+  const { size } = storages.info(node, disk);
   const seed = `${storage}:vm-${vmid}-cloudinit`;
   if (storages.exists(node, seed)) storages.remove(node, seed);
   await storages.allocate(node, storage, vmid, "raw", IMAGE_BYTES, `vm-${vmid}-cloudinit`);

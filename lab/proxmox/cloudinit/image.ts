@@ -66,7 +66,7 @@ export async function buildCloudInit(request: ImageRequest): Promise<void> {
   );
   if (statSync(made).size > IMAGE_BYTES) throw fault("cloud-init image is larger than 4 MiB");
   truncateSync(made, IMAGE_BYTES);
-  const format = await storages.fileFormat(node, volid);
+  const format = storages.fileFormat(node, volid);
   if (format === "raw") {
     await rename(made, target);
     return;

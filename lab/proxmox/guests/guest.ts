@@ -84,8 +84,8 @@ export interface GuestKindDriver {
   /** Presses the power button. */
   powerButton(vmid: number, folder: string, pid: number): Promise<void>;
   reset(vmid: number, folder: string, pid: number): Promise<void>;
-  /** Tells a running guest that one of its disks has grown. */
-  grown(vmid: number, folder: string, slot: string, file: string, bytes: number): Promise<void>;
+  /** Makes a disk of a running guest larger: the file, and what the guest sees of it. */
+  grow(vmid: number, folder: string, slot: string, file: string, bytes: number): Promise<void>;
   /** Network devices of this machine that a guest has. */
   devices(vmid: number): readonly string[];
   /** Bytes of this machine's memory that it uses, and seconds of processor time. */

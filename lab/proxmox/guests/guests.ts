@@ -179,9 +179,10 @@ export class Guests {
     await this.driver(vmid).reset(vmid, this.folder(vmid), this.requirePid(vmid));
   }
 
-  async grown(vmid: number, slot: string, file: string, bytes: number): Promise<void> {
-    if (this.pid(vmid) === undefined) return;
-    await this.driver(vmid).grown(vmid, this.folder(vmid), slot, file, bytes);
+  /** @throws ApiError when it does not run */
+  async grow(vmid: number, slot: string, file: string, bytes: number): Promise<void> {
+    this.requirePid(vmid);
+    await this.driver(vmid).grow(vmid, this.folder(vmid), slot, file, bytes);
   }
 
   usage(vmid: number): { memory: number; cpu: number } {

@@ -12,6 +12,7 @@ import {
   rmdirSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
@@ -167,7 +168,14 @@ export class LightGuests implements GuestKindDriver {
    * A guest that may not grow a mounted file system sees its larger disk after its next start,
    * which grows it; before that it could only fail.
    */
-  async grown(_vmid: number, _folder: string, _slot: string, file: string): Promise<void> {
+  async grow(
+    _vmid: number,
+    _folder: string,
+    _slot: string,
+    file: string,
+    bytes: number,
+  ): Promise<void> {
+    truncateSync(file, bytes);
     if (!mayGrowMounted()) return;
     const loop = await loopDevices(file);
     if (loop !== "") await run("losetup", ["--set-capacity", loop], { limit: 20 });

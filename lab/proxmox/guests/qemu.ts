@@ -105,14 +105,14 @@ export class QemuGuests implements GuestKindDriver {
     await qmp(this.files(vmid, folder).qmp, "system_reset");
   }
 
-  async grown(
+  /** QEMU grows the file itself, and lets nobody else at it. */
+  async grow(
     vmid: number,
     folder: string,
     slot: string,
-    file: string,
+    _file: string,
     bytes: number,
   ): Promise<void> {
-    void file;
     await qmp(this.files(vmid, folder).qmp, "block_resize", {
       device: `drive-${slot}`,
       size: bytes,

@@ -453,16 +453,17 @@ export const qemuMethods = [
       if (isCdrom(drive)) throw fault("you can't resize a cdrom");
       const id = drive.file.split(":")[0] as string;
       world.access.check(call.caller, `/storage/${id}`, ["Datastore.AllocateSpace"]);
-      const { size } = await world.storages.info(args.node, drive.file);
+      const { size } = world.storages.info(args.node, drive.file);
       const given = parseSize(args.size.replace(/^\+/, "")) as number;
       const bytes = args.size.startsWith("+") ? size + given : given;
       if (bytes < size) throw fault("shrinking disks is not supported");
       return task(call, args, "resize", () =>
         world.locks.run(args.vmid, LOCK_LIMIT, async () => {
-          if (bytes > size) {
+          const file = world.storages.file(args.node, drive.file);
+          if (world.guests.pid(args.vmid) !== undefined) {
+            await world.guests.grow(args.vmid, args.disk, file, bytes);
+          } else if (bytes > size) {
             await world.storages.resize(args.node, drive.file, bytes);
-            const file = world.storages.file(args.node, drive.file);
-            await world.guests.grown(args.vmid, args.disk, file, bytes);
           }
           const config = copyConfig(world.vms.load(args.node, args.vmid).config);
           config.values.set(

@@ -19,7 +19,7 @@ const FILE_NAMES: Readonly<Record<string, RegExp>> = {
   import: /^[\w.+-]+\.(ova|ovf|qcow2|raw|vmdk)$/i,
 };
 
-const content = choice("iso", "vztmpl", "import");
+const content = { ...choice("iso", "vztmpl", "import"), format: "pve-storage-content" } as const;
 const checksumAlgorithm = choice("md5", "sha1", "sha224", "sha256", "sha384", "sha512");
 
 function status({ world }: Call, id: string) {
@@ -160,7 +160,7 @@ export const storageMethods = [
       ],
     },
     run: async ({ node: where, storage: id, content: kind, vmid }, call) => {
-      const volumes = await call.world.storages.list(where, id, kind);
+      const volumes = call.world.storages.list(where, id, kind);
       return volumes
         .filter(({ vmid: owner }) => vmid === undefined || owner === vmid)
         .filter(({ volid }) => passes(() => checkRead(call, volid)))
@@ -219,7 +219,7 @@ export const storageMethods = [
       storage,
       checksum: optional(text({ requires: "checksum-algorithm" })),
       "checksum-algorithm": optional({ ...checksumAlgorithm, requires: "checksum" }),
-      content: { ...content, format: "pve-storage-content" },
+      content,
       filename: text({ maxLength: 255 }),
       tmpfilename: optional(text({ pattern: "/var/tmp/pveupload-[0-9a-f]+" })),
     },

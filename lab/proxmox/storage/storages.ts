@@ -1,18 +1,23 @@
 /** Storages and their volumes: files on this machine under the names that Proxmox VE gives them. */
 
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
+  readSync,
   renameSync,
   rmSync,
   statfsSync,
   statSync,
+  truncateSync,
+  writeFileSync,
 } from "node:fs";
 import path from "node:path";
 
-import { output, run } from "../../run";
+import { run } from "../../run";
 import type { StorageConfig } from "../config";
 import { fault } from "../errors";
 
@@ -113,23 +118,23 @@ export class Storages {
   }
 
   /** @throws ApiError when the volume does not exist */
-  async info(node: string, volid: string): Promise<VolumeInfo> {
+  info(node: string, volid: string): VolumeInfo {
     const { storage, name } = this.parse(volid);
     const file = this.file(node, volid);
     if (!existsSync(file)) throw fault(`volume '${volid}' does not exist`);
     if (storage.type === "lvmthin") {
-      const { size, used } = await imageInfo(file);
+      const { size, used } = imageInfo(file);
       return { format: "raw", size, used, path: `/dev/pve/${name}` };
     }
     const publicPath = file.replace(storage.path, storage.publicPath ?? storage.path);
-    if (/^\d+\//.test(name)) return { ...(await imageInfo(file)), path: publicPath };
+    if (/^\d+\//.test(name)) return { ...imageInfo(file), path: publicPath };
     const { size, blocks } = statSync(file);
     return { format: formatOf(name), size, used: blocks * 512, path: publicPath };
   }
 
   /** Format of the file behind a volume: what QEMU and qemu-img have to be told. */
-  async fileFormat(node: string, volid: string): Promise<string> {
-    return (await imageInfo(this.file(node, volid))).format;
+  fileFormat(node: string, volid: string): string {
+    return imageInfo(this.file(node, volid)).format;
   }
 
   /** Format of new images. */
@@ -174,7 +179,12 @@ export class Storages {
     const file = this.file(node, volid);
     if (existsSync(file)) throw fault(`disk image '${file}' already exists`);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
-    await run("qemu-img", ["create", "-q", "-f", format, file, String(bytes)], { limit: 60 });
+    if (format === "raw") {
+      writeFileSync(file, "", { mode: 0o600, flag: "wx" });
+      truncateSync(file, bytes);
+    } else {
+      await run("qemu-img", ["create", "-q", "-f", format, file, String(bytes)], { limit: 60 });
+    }
     return volid;
   }
 
@@ -187,12 +197,12 @@ export class Storages {
     const wanted =
       this.get(target.storage).type === "lvmthin"
         ? "raw"
-        : (target.format ?? (await this.info(node, volid)).format);
+        : (target.format ?? this.info(node, volid).format);
     const source = this.file(node, volid);
     const copy = this.freeName(target.node, target.storage, target.vmid, wanted);
     const file = this.file(target.node, copy);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
-    const from = await this.fileFormat(node, volid);
+    const from = this.fileFormat(node, volid);
     try {
       await run("qemu-img", ["convert", "-p", "-f", from, "-O", wanted, source, file], {
         limit: IMAGE_LIMIT,
@@ -205,10 +215,10 @@ export class Storages {
   }
 
   async resize(node: string, volid: string, bytes: number): Promise<void> {
-    const format = await this.fileFormat(node, volid);
-    await run("qemu-img", ["resize", "-q", "-f", format, this.file(node, volid), String(bytes)], {
-      limit: 60,
-    });
+    const format = this.fileFormat(node, volid);
+    const file = this.file(node, volid);
+    if (format === "raw") truncateSync(file, bytes);
+    else await run("qemu-img", ["resize", "-q", "-f", format, file, String(bytes)], { limit: 60 });
   }
 
   remove(node: string, volid: string): void {
@@ -236,31 +246,28 @@ export class Storages {
     return base;
   }
 
-  async list(node: string, id: string, content?: string): Promise<Volume[]> {
+  list(node: string, id: string, content?: string): Volume[] {
     const storage = this.get(id);
     const volumes: Volume[] = [];
     for (const kind of storage.content) {
       if (content !== undefined && content !== kind) continue;
-      if (kind === "images") volumes.push(...(await this.listImages(node, storage)));
+      if (kind === "images") volumes.push(...this.listImages(node, storage));
       else if (storage.type === "dir") volumes.push(...listFiles(storage, kind));
     }
     return volumes.sort((a, b) => (a.volid < b.volid ? -1 : 1));
   }
 
-  private async listImages(node: string, storage: StorageConfig): Promise<Volume[]> {
+  private listImages(node: string, storage: StorageConfig): Volume[] {
     const folder = storage.type === "dir" ? "images" : node;
     const root = path.join(storage.path, folder);
-    const names = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) =>
-      /(^|\/)(vm|base)-\d+-/.test(name),
-    );
-    return Promise.all(
-      names.map(async (name) => {
+    return readdirSync(root, { recursive: true, encoding: "utf8" })
+      .filter((name) => /(^|\/)(vm|base)-\d+-/.test(name))
+      .map((name) => {
         const volid = `${storage.id}:${name}`;
-        const { size, used, format } = await this.info(node, volid);
+        const { size, used, format } = this.info(node, volid);
         const ctime = Math.floor(lstatSync(path.join(root, name)).ctimeMs / 1000);
         return { volid, content: "images", format, size, used, ctime, vmid: this.ownerOf(volid) };
-      }),
-    );
+      });
   }
 
   /** Bytes of the file system behind a storage. */
@@ -292,12 +299,19 @@ function formatOf(name: string): string {
   return ending === "" ? "raw" : ending;
 }
 
-async function imageInfo(file: string): Promise<{ format: string; size: number; used: number }> {
-  const text = await output("qemu-img", ["info", "-U", "--output=json", file], { limit: 30 });
-  const info = JSON.parse(text) as Record<string, unknown>;
-  return {
-    format: info.format as string,
-    size: info["virtual-size"] as number,
-    used: (info["actual-size"] as number | undefined) ?? 0,
-  };
+/** A qcow2 image begins with this, and has its size as 8 bytes from 24 on; all others are raw. */
+const QCOW2 = Buffer.from([0x51, 0x46, 0x49, 0xfb]);
+
+function imageInfo(file: string): { format: string; size: number; used: number } {
+  const { size, blocks } = statSync(file);
+  const used = blocks * 512;
+  const header = Buffer.alloc(32);
+  const handle = openSync(file, "r");
+  try {
+    readSync(handle, header, 0, header.length, 0);
+  } finally {
+    closeSync(handle);
+  }
+  if (!header.subarray(0, QCOW2.length).equals(QCOW2)) return { format: "raw", size, used };
+  return { format: "qcow2", size: Number(header.readBigUInt64BE(24)), used };
 }

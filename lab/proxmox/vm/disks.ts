@@ -67,7 +67,7 @@ export async function makeDrive(
   if (drive["import-from"] !== undefined) {
     throw badParameters({ [name]: "the lab imports no disks" });
   }
-  const { size } = await storages.info(node, file);
+  const { size } = storages.info(node, file);
   drive.size = formatSize(size);
   return printDrive(name, drive);
 }

@@ -38,7 +38,7 @@ export async function startVm(
     applyPending(world, node, vmid, config, undefined);
     world.vms.save(node, vmid, config);
     await rebuildCloudInit(world, { ...vm, config }, task.log);
-    await world.guests.start(await planOf(world, { ...vm, config }));
+    await world.guests.start(planOf(world, { ...vm, config }));
   });
 }
 
@@ -62,7 +62,7 @@ export async function rebuildCloudInit(
   });
 }
 
-async function planOf(world: World, { node, vmid, config }: Vm): Promise<GuestPlan> {
+function planOf(world: World, { node, vmid, config }: Vm): GuestPlan {
   const { values } = config;
   const { storages } = world;
   const claimed = world.config.nodes.find(({ name }) => name === node)?.cpus ?? 1;
@@ -78,20 +78,17 @@ async function planOf(world: World, { node, vmid, config }: Vm): Promise<GuestPl
     cores,
     memory: memoryOf(values),
     agent: agentEnabled(values.get("agent")),
-    disks: await Promise.all(
-      disks.map(async ([slot, drive]) => {
-        if (!storages.exists(node, drive.file))
-          throw fault(`volume '${drive.file}' does not exist`);
-        return {
-          slot,
-          file: storages.file(node, drive.file),
-          format: await storages.fileFormat(node, drive.file),
-          serial: drive.serial === undefined ? undefined : String(drive.serial),
-          readOnly: drive.ro === true,
-          discard: drive.discard === "on",
-        };
-      }),
-    ),
+    disks: disks.map(([slot, drive]) => {
+      if (!storages.exists(node, drive.file)) throw fault(`volume '${drive.file}' does not exist`);
+      return {
+        slot,
+        file: storages.file(node, drive.file),
+        format: storages.fileFormat(node, drive.file),
+        serial: drive.serial === undefined ? undefined : String(drive.serial),
+        readOnly: drive.ro === true,
+        discard: drive.discard === "on",
+      };
+    }),
     nics: [...values]
       .filter(([name]) => /^net\d+$/.test(name))
       .map(([name, value]) => {
@@ -231,7 +228,7 @@ async function cloneConfig(
     task.signal.throwIfAborted();
     const volid = await cloneVolume(world, source, clone, name, drive.file, task);
     made.push(volid);
-    const { size } = await world.storages.info(source.node, volid);
+    const { size } = world.storages.info(source.node, volid);
     const copy: Drive = { ...drive, file: volid, size: formatSize(size) };
     delete copy.format;
     values.set(name, printDrive(name, copy));
@@ -254,7 +251,7 @@ async function cloneVolume(
 ): Promise<string> {
   const { storages, guests } = world;
   const storage = clone.storage ?? (volid.split(":")[0] as string);
-  const { size } = await storages.info(node, volid);
+  const { size } = storages.info(node, volid);
   if (isCloudInit(parseDrive(name, config.values.get(name) as string))) {
     const directory = storages.get(storage).type === "dir";
     const format = directory ? "qcow2" : "raw";
@@ -305,7 +302,7 @@ export async function destroyVm(
     const volumes = new Set(volumesOf(vm.config.values));
     if (unreferenced) {
       for (const { id } of world.storages.all) {
-        for (const volume of await world.storages.list(node, id, "images")) {
+        for (const volume of world.storages.list(node, id, "images")) {
           if (volume.vmid === vmid) volumes.add(volume.volid);
         }
       }
