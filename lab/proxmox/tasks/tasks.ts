@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { messageOf } from "../errors";
 import { parseUpid, printUpid, type Upid } from "./upid";
@@ -42,6 +43,7 @@ interface End {
 
 /** As Proxmox VE numbers its workers: a process id that no other task of this run has. */
 const FIRST_PID = 0x1000;
+const CLOSE_LIMIT_MS = 5000;
 
 export class Tasks {
   private readonly dir: string;
@@ -134,9 +136,10 @@ export class Tasks {
     await this.running.get(upid)?.done;
   }
 
-  /** Stops all tasks and waits for their ends. */
+  /** Stops all tasks, and waits some seconds for their ends. */
   async close(): Promise<void> {
     for (const upid of this.running.keys()) this.stop(upid);
-    await Promise.all([...this.running.values()].map(({ done }) => done));
+    const ended = Promise.all([...this.running.values()].map(({ done }) => done));
+    await Promise.race([ended, sleep(CLOSE_LIMIT_MS, undefined, { ref: false })]);
   }
 }

@@ -1,6 +1,6 @@
 /** Answers that were seen from the real handlers, one by one. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 import { installed, Lab } from "./harness";
 
@@ -293,7 +293,6 @@ describe("disks", () => {
 
 describe("snippets", () => {
   test("are listed as snippets", async () => {
-    const { writeFileSync } = await import("node:fs");
     writeFileSync(lab.file("lab/snippets/vendor.yaml"), "#cloud-config\n");
     const { data } = await lab.call("GET", "/nodes/pve1/storage/lab/content", {
       content: "snippets",

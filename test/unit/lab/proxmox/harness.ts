@@ -1,6 +1,6 @@
 /** A Proxmox VE on loopback for tests: no guest ever runs, everything else is real. */
 
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { createServer } from "node:net";
@@ -52,16 +52,15 @@ const ROLES: ProxmoxConfigInput["roles"] = {
 /** A guest that is a sleeping process: it can be started, stopped and asked to power off. */
 export class SleepingGuests implements GuestKindDriver {
   readonly log: string[] = [];
-  private readonly children = new Map<number, import("node:child_process").ChildProcess>();
+  private readonly children = new Map<number, ChildProcess>();
   /** What the power button and the agent's shutdown do. */
   obedient = true;
 
-  async start({ vmid }: { vmid: number }): Promise<number> {
-    const { spawn } = await import("node:child_process");
+  start({ vmid }: { vmid: number }): Promise<number> {
     const child = spawn("sleep", ["600"], { stdio: "ignore" });
     this.children.set(vmid, child);
     this.log.push(`start ${vmid}`);
-    return child.pid as number;
+    return Promise.resolve(child.pid as number);
   }
 
   release(vmid: number): Promise<void> {
