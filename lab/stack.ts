@@ -59,7 +59,6 @@ export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOS
     caCertificates: readAuthority(),
     defaults: {
       template: TEMPLATES[facts.guest].tag,
-      gateway: GATEWAY,
       dns: [GATEWAY],
       searchDomain: "lab.test",
       pool: POOL,
@@ -94,7 +93,12 @@ export function labStack(facts: LabFacts, hosts: readonly LabHost[] = [FIRST_HOS
         },
       },
     },
-    hosts: Object.fromEntries(hosts.map(({ name, node, address }) => [name, { node, address }])),
+    hosts: Object.fromEntries(
+      hosts.map(({ name, node, address }) => [
+        name,
+        address === "dhcp" ? { node, address } : { node, address, gateway: GATEWAY },
+      ]),
+    ),
   };
 }
 
