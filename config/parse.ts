@@ -4,7 +4,8 @@ import { SECRET_KEYS } from "./model";
 import { Finding, resolveStack } from "./resolve";
 import { checkRules } from "./rules";
 import { salvage } from "./salvage";
-import { stackSchema, unknownKey } from "./schema";
+import { stackSchema } from "./schema";
+import { unknownKey } from "./schema-kit";
 
 /** A stack file as it was read: values by key without the project's prefix. */
 export interface StackSource {
