@@ -1,6 +1,6 @@
 /** Runs the real Pulumi CLI on this checkout's program. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import path from "node:path";
 
 import { parse } from "yaml";
@@ -79,7 +79,15 @@ export async function ensureStack(stack = STACK): Promise<boolean> {
     cwd: ROOT,
     env: labEnvironment(),
   });
+  // Pulumi has begun a file beside the program; that of a test belongs to the lab's state.
+  const begun = path.join(ROOT, `Pulumi.${stack}.yaml`);
+  if (begun !== stackFile(stack) && existsSync(begun)) renameSync(begun, stackFile(stack));
   return true;
+}
+
+/** Path of a stack's file: beside the program for `lab`, among the lab's state for others. */
+export function stackFile(stack = STACK): string {
+  return stack === STACK ? PATHS.stackFile : path.join(PATHS.stacks, `${stack}.yaml`);
 }
 
 /** Whether the backend has state of the stack. */

@@ -12,7 +12,7 @@ import { GATEWAY, HOST, NODES, PREFIX, URLS } from "./net/addresses";
 import { PATHS, ROOT } from "./paths";
 import type { GuestKind } from "./proxmox/config";
 import { POOL, TEMPLATES } from "./proxmox/instance";
-import { projectName, pulumi, STACK } from "./pulumi";
+import { projectName, pulumi, STACK, stackFile } from "./pulumi";
 import { readSecret } from "./secrets";
 
 /** A stack's configuration without its secrets, by key without the project's prefix. */
@@ -120,11 +120,6 @@ const stackSecrets = () => ({
 interface StackFile {
   encryptionsalt?: string;
   config?: Record<string, unknown>;
-}
-
-/** Path of a stack's file: beside the program for `lab`, among the lab's state for others. */
-export function stackFile(stack = STACK): string {
-  return stack === STACK ? PATHS.stackFile : path.join(PATHS.stacks, `${stack}.yaml`);
 }
 
 /**

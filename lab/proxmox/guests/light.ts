@@ -22,6 +22,7 @@ import { output, run } from "../../run";
 import { startTime } from "../../services/process";
 import { fault } from "../errors";
 import type { GuestAgent, GuestKindDriver, GuestPlan } from "./guest";
+import { raiseInotifyLimit, restoreInotifyLimit } from "./inotify";
 import { LightAgent } from "./light-agent";
 import {
   childrenOf,
@@ -47,7 +48,7 @@ export class LightGuests implements GuestKindDriver {
   private readonly leaders = new Map<number, { pid: number; leader: number; started: string }>();
 
   /** @param dir the state folder */
-  constructor(dir: string) {
+  constructor(private readonly dir: string) {
     this.name = `gitlab-runners-lab-${shortName(dir)}`;
     this.layer = path.join(dir, "light-layer");
     writeLayer(this.layer);
@@ -59,6 +60,7 @@ export class LightGuests implements GuestKindDriver {
     if (wrong !== undefined) {
       throw fault(`${wrong.slot} is ${wrong.format}: light guests need raw images`);
     }
+    raiseInotifyLimit(this.dir);
     const group = controlGroup(`${this.name}-${plan.vmid}`);
     mkdirSync(group, { recursive: true });
     mkdirSync(path.join(folder, "seed"), { recursive: true });
@@ -144,6 +146,10 @@ export class LightGuests implements GuestKindDriver {
       if (existsSync(path.join(folder, name))) rmdirSync(path.join(folder, name));
     }
     rmSync(path.join(folder, "plan"), { force: true });
+    const others = path.dirname(folder);
+    if (!readdirSync(others).some((vm) => existsSync(path.join(others, vm, "plan")))) {
+      restoreInotifyLimit(this.dir);
+    }
   }
 
   agent(_vmid: number, _folder: string, pid: number): GuestAgent {
