@@ -30,6 +30,8 @@ NAME='' UUID=''
 # shellcheck source=/dev/null
 . "$dir/plan"
 echo 0 >"$CGROUP/cgroup.procs"
+# systemd-nspawn keeps its own records there, and does not remove them all.
+mount -t tmpfs -o mode=0755,size=16m tmpfs /run
 
 # --- Disks: a loop device goes away by itself once nobody has it open ---------------------------
 binds=()
@@ -73,12 +75,17 @@ link set $device master $bridge $state
 IP
 done
 
-status=0
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network \
-  systemd-nspawn --quiet --boot --directory="$dir/root" --machine="$NAME" --uuid="$UUID" \
-  --register=no --keep-unit --settings=no --link-journal=no --timezone=off --resolv-conf=off \
-  --capability=all --system-call-filter="add_key keyctl bpf" --console=pipe \
-  --network-namespace-path="/proc/$$/ns/net" "${binds[@]}" \
-  --bind-ro="$dir/disks:/run/pve-disks" --bind-ro="$dir/seed:/var/lib/cloud/seed/nocloud" \
-  </dev/null >>"$dir/console.log" 2>&1 || status=$?
+# A guest that reboots ends systemd-nspawn with 133.
+readonly rebooted=133
+status=$rebooted
+while [ "$status" -eq "$rebooted" ]; do
+  status=0
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network \
+    systemd-nspawn --quiet --boot --directory="$dir/root" --machine="$NAME" --uuid="$UUID" \
+    --register=no --keep-unit --settings=no --link-journal=no --timezone=off --resolv-conf=off \
+    --capability=all --system-call-filter="add_key keyctl bpf" --console=pipe \
+    --network-namespace-path="/proc/$$/ns/net" "${binds[@]}" \
+    --bind-ro="$dir/disks:/run/pve-disks" --bind-ro="$dir/seed:/var/lib/cloud/seed/nocloud" \
+    </dev/null >>"$dir/console.log" 2>&1 || status=$?
+done
 exit "$status"
