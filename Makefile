@@ -28,8 +28,10 @@ lab: $(modules) ## start the lab, run pulumi up and a job on the new host (GUEST
 lab-start: $(modules) ## start the lab's servers only
 	@$(npm) run -s lab -- start
 
+# As it was typed: not expanded by make, and with line feeds and quotes of any kind.
+lab-shell: export LAB_COMMAND = $(value CMD)
 lab-shell: $(modules) ## a shell in the lab (CMD='…': one command)
-	@$(npm) run -s lab -- shell $(if $(CMD),-c '$(subst ','\'',$(CMD))')
+	@$(npm) run -s lab -- shell
 
 lab-down: $(modules) ## destroy the stack, stop the lab, leave nothing
 	@$(npm) run -s lab -- down

@@ -4,7 +4,7 @@
  *   up        start the lab, run `pulumi up` and a job on the new host
  *   start     start the lab's servers only
  *   test      start the lab and run its tests; further arguments go to jest
- *   shell     a shell in the lab; -c 'COMMAND' runs one command there
+ *   shell     a shell in the lab; -c 'COMMAND', or the variable LAB_COMMAND, runs one command there
  *   down      destroy the stack, stop everything, leave nothing
  *   env       print the facts of the running lab as JSON (no secrets)
  */
@@ -30,7 +30,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case "down":
       return down();
     case "shell":
-      return openShell(args[0] === "-c" ? args[1] : undefined);
+      return openShell(args[0] === "-c" ? args[1] : process.env.LAB_COMMAND || undefined);
     case "env":
       process.stdout.write(`${JSON.stringify(readFacts(), null, 2)}\n`);
       return 0;
