@@ -55,6 +55,8 @@ export function labEnvironment(): NodeJS.ProcessEnv {
     PULUMI_DISABLE_REGISTRY_RESOLVE: "true",
     PULUMI_CREDENTIAL_STORE: "plaintext",
     PULUMI_DISABLE_CI_DETECTION: "1",
+    // As Pulumi.yaml's tsconfig says; the language host that is built here does not read it.
+    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     PROXMOX_VE_ENDPOINT: URLS.proxmox,
     PROXMOX_VE_API_TOKEN: readSecret("proxmoxToken"),
     PROXMOX_VE_SSH_USERNAME: SNIPPET_USER,
