@@ -148,6 +148,8 @@ export class ProxmoxVm {
         initialization: {
           datastoreId: host.disks.cloudInitDatastore,
           interface: "ide2",
+          // First boot does what SSH needs; a package upgrade would hold it up, and end as it likes.
+          upgrade: false,
           dns: {
             domain: host.network.searchDomain,
             servers: host.network.dnsServers.length > 0 ? [...host.network.dnsServers] : undefined,

@@ -41,8 +41,10 @@ export function labEnvironment(): NodeJS.ProcessEnv {
     PATH: searchPath(),
     HOME: PATHS.home,
     GITLAB_RUNNERS_CACHE: CACHE,
-    // Where Go, curl and OpenSSL look for authorities; Node.js and git look elsewhere.
+    // Where Go and OpenSSL look for authorities; others look elsewhere, and some first.
     SSL_CERT_FILE: PATHS.caBundle,
+    CURL_CA_BUNDLE: PATHS.caBundle,
+    REQUESTS_CA_BUNDLE: PATHS.caBundle,
     NODE_EXTRA_CA_CERTS: PATHS.caCertificate,
     GIT_SSL_CAINFO: PATHS.caBundle,
     NO_PROXY: "*",

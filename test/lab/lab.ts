@@ -121,7 +121,7 @@ export class LabStack {
 
   /** The deployment as `pulumi stack export` gives it: as it stands in the backend. */
   async state(): Promise<string> {
-    return (await this.run(["stack", "export"])).stdout;
+    return (await pulumi(["stack", "export"], { stack: this.name })).stdout;
   }
 
   async destroy(): Promise<RunResult> {
