@@ -1,13 +1,11 @@
 /** How the lab's own servers are started: one process each, in the lab's network. */
 
-import { readdirSync } from "node:fs";
-import path from "node:path";
-
 import { inNetwork } from "../net/namespace";
-import { PATHS, ROOT } from "../paths";
+import { PATHS } from "../paths";
+import { writeBundle } from "./bundle";
 import type { Service } from "./process";
 
-/** A TypeScript program of the lab as a service. Its folder's sources count as inputs. */
+/** A TypeScript program of the lab as a service: another source that it uses, and it is restarted. */
 export function labProgram(
   name: string,
   main: string,
@@ -15,12 +13,12 @@ export function labProgram(
   options: Pick<Service, "inputs" | "listens" | "startLimit" | "stopLimit">,
   network = inNetwork,
 ): Service {
+  const file = writeBundle(name, main);
   const [program, before] = network(process.execPath, [
     // Bounded, so that all of them together fit beside the guests.
     "--max-old-space-size=96",
-    "--import",
-    path.join(ROOT, "node_modules", "tsx", "dist", "loader.mjs"),
-    path.join(ROOT, main),
+    "--max-semi-space-size=1",
+    file,
   ]);
   return {
     name,
@@ -28,15 +26,8 @@ export function labProgram(
     args: [...before, ...args],
     env: serverEnvironment(),
     ...options,
-    inputs: [...sources(path.join(ROOT, path.dirname(main))), ...(options.inputs ?? [])],
+    inputs: [file, ...(options.inputs ?? [])],
   };
-}
-
-function sources(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .sort()
-    .map((name) => path.join(folder, name));
 }
 
 /** What a server sees of the machine's environment: none of the operator's secrets. */

@@ -18,6 +18,7 @@ import {
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { ROOT } from "../../paths";
 import { output, run } from "../../run";
 import { startTime } from "../../services/process";
 import { fault } from "../errors";
@@ -34,8 +35,9 @@ import {
   shortName,
 } from "./proc";
 
-const SCRIPT = path.join(__dirname, "light.sh");
-const SOURCES = path.join(__dirname, "light-root");
+const FILES = path.join(ROOT, "lab", "proxmox", "guests");
+const SCRIPT = path.join(FILES, "light.sh");
+const SOURCES = path.join(FILES, "light-root");
 const START_LIMIT = 60;
 const RELEASE_LIMIT = 20;
 /** SIGRTMIN+4 and SIGRTMIN+5: power off and reboot, for systemd as process 1. */
