@@ -45,7 +45,9 @@ export async function down(): Promise<number> {
   await timings.phase("guests, servers and network", stopEverything);
   await timings.phase("state", async () => {
     refuseMounts();
-    rmSync(PATHS.stackFile, { force: true });
+    for (const name of readdirSync(ROOT)) {
+      if (/^Pulumi\.lab(-.*)?\.yaml$/.test(name)) rmSync(path.join(ROOT, name));
+    }
     rmSync(STATE, { recursive: true, force: true });
   });
   say(

@@ -48,8 +48,7 @@ export const PATHS = {
   gitlabSocket: state("gitlab", "admin.sock"),
   registry: state("registry"),
   packages: state("packages"),
-  stackFile: path.join(ROOT, "Pulumi.lab.yaml"),
-  /** Stack files of tests, and what is known of all stack files. */
+  /** What is known of the stacks' files. */
   stacks: state("stacks"),
   build: cache("build"),
   template: cache("template", "trixie"),

@@ -1,6 +1,6 @@
 /** Runs the real Pulumi CLI on this checkout's program. */
 
-import { existsSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
 import { parse } from "yaml";
@@ -23,8 +23,6 @@ export function projectName(): string {
 
 export interface PulumiOptions {
   readonly stack?: string;
-  /** Stack file; default Pulumi.<stack>.yaml beside the program. */
-  readonly file?: string;
   readonly limit?: number;
   readonly input?: string;
   readonly accept?: readonly number[];
@@ -32,8 +30,7 @@ export interface PulumiOptions {
 }
 
 function commandLine(args: readonly string[], options: PulumiOptions): string[] {
-  const file = options.file === undefined ? [] : ["--config-file", options.file];
-  return [...args, "--stack", options.stack ?? STACK, ...file, "--non-interactive"];
+  return [...args, "--stack", options.stack ?? STACK, "--non-interactive"];
 }
 
 /** Runs `pulumi ARGS --stack S` and gives what it printed. */
@@ -79,15 +76,12 @@ export async function ensureStack(stack = STACK): Promise<boolean> {
     cwd: ROOT,
     env: labEnvironment(),
   });
-  // Pulumi has begun a file beside the program; that of a test belongs to the lab's state.
-  const begun = path.join(ROOT, `Pulumi.${stack}.yaml`);
-  if (begun !== stackFile(stack) && existsSync(begun)) renameSync(begun, stackFile(stack));
   return true;
 }
 
-/** Path of a stack's file: beside the program for `lab`, among the lab's state for others. */
+/** Path of a stack's file; git ignores those that begin with `lab`. */
 export function stackFile(stack = STACK): string {
-  return stack === STACK ? PATHS.stackFile : path.join(PATHS.stacks, `${stack}.yaml`);
+  return path.join(ROOT, `Pulumi.${stack}.yaml`);
 }
 
 /** Whether the backend has state of the stack. */

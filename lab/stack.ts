@@ -9,7 +9,7 @@ import { parse, stringify } from "yaml";
 import { ADMIN_USER, readAuthority, readGuestPublicKey, SNIPPET_USER } from "./environment";
 import { HEALTH_PROJECT } from "./gitlab-instance";
 import { GATEWAY, HOST, NODES, PREFIX, URLS } from "./net/addresses";
-import { PATHS, ROOT } from "./paths";
+import { PATHS } from "./paths";
 import type { GuestKind } from "./proxmox/config";
 import { POOL, TEMPLATES } from "./proxmox/instance";
 import { projectName, pulumi, STACK, stackFile } from "./pulumi";
@@ -126,7 +126,7 @@ interface StackFile {
  * Writes a stack's file; the stack exists already. Secrets that are encrypted in it stay as they
  * are unless they have changed, so that writing the same again changes nothing.
  */
-export async function writeStack(values: StackValues, stack = STACK): Promise<string> {
+export async function writeStack(values: StackValues, stack = STACK): Promise<void> {
   const file = stackFile(stack);
   const project = projectName();
   const secrets = stackSecrets();
@@ -153,12 +153,10 @@ export async function writeStack(values: StackValues, stack = STACK): Promise<st
     for (const [key, value] of Object.entries(secrets)) {
       await pulumi(["config", "set", "--secret", `${project}:${key}`], {
         stack,
-        file: path.relative(ROOT, file),
         input: value,
         limit: 60,
       });
     }
     writeFileSync(stampFile, stamp, { mode: 0o600 });
   }
-  return file;
 }

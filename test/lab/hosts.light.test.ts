@@ -25,7 +25,7 @@ describe("two hosts on light guests, one with a static address and one with DHCP
 
   beforeAll(async () => {
     stack = await LabStack.create(
-      "test-light",
+      "lab-light",
       testStack("light", [
         { name: STATIC, node: "pve1", address: "10.77.0.131/24" },
         { name: DHCP, node: "pve2", address: "dhcp" },

@@ -9,7 +9,7 @@ import { readFacts } from "../../lab/facts";
 import { followJob, type Job, pipelineJobs, readJob, startPipeline } from "../../lab/gitlab-client";
 import { HEALTH_PROJECT, WORKLOAD_PROJECT } from "../../lab/gitlab-instance";
 import { gitlabInventory, proxmoxInventory } from "../../lab/inventory";
-import { ROOT, secretFile } from "../../lab/paths";
+import { secretFile } from "../../lab/paths";
 import { ensureStack, pulumi, stackExists } from "../../lab/pulumi";
 import { run, type RunResult } from "../../lab/run";
 import { SECRETS } from "../../lab/secrets";
@@ -50,8 +50,6 @@ export function testStack(guest: LabFacts["guest"], hosts: readonly LabHost[]): 
 
 /** A stack of its own in the lab, driven by the real Pulumi CLI. */
 export class LabStack {
-  private file = "";
-
   private constructor(
     readonly name: string,
     private values: StackValues,
@@ -62,18 +60,18 @@ export class LabStack {
     const stack = new LabStack(name, values);
     if (stackExists(name)) {
       await releaseStaleLock(name);
-      stack.file = await writeStack(values, name);
+      await writeStack(values, name);
       await stack.destroy();
     }
     await ensureStack(name);
-    stack.file = await writeStack(values, name);
+    await writeStack(values, name);
     return stack;
   }
 
   /** Changes the stack's file. */
   async change(over: StackValues): Promise<void> {
     this.values = withValues(this.values, over);
-    this.file = await writeStack(this.values, this.name);
+    await writeStack(this.values, this.name);
   }
 
   private run(
@@ -82,7 +80,6 @@ export class LabStack {
   ): Promise<RunResult> {
     return pulumi(args, {
       stack: this.name,
-      file: path.relative(ROOT, this.file),
       limit: UP_LIMIT,
       ...options,
     });

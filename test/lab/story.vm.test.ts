@@ -26,7 +26,7 @@ describe("a host on a VM", () => {
 
   beforeAll(async () => {
     stack = await LabStack.create(
-      "test-vm",
+      "lab-vm",
       testStack("vm", [{ name: NAME, node: "pve1", address: "10.77.0.121/24" }]),
     );
     printed = (await stack.up()).stdout;
