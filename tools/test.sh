@@ -13,6 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 LIMIT=900
 failed=()
 total=0
+# Tests, over all runners.
+passed_tests=0 failed_tests=0 skipped_tests=0
 started=$SECONDS
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -29,6 +31,16 @@ check() {
     printf '  FAIL  %-12s %3d s\n' "$name" "$((SECONDS - start))"
     sed 's/^/        /' "$log"
   fi
+  passed_tests=$((passed_tests + $(count passed)))
+  failed_tests=$((failed_tests + $(count failed)))
+  skipped_tests=$((skipped_tests + $(count skipped)))
+}
+
+# Tests that the last check's runner counted as $1.
+count() {
+  local number
+  number=$(summary "$log" | grep -oE "[0-9]+ $1" | cut -d' ' -f1) || true
+  echo "${number:-0}"
 }
 
 # What a test runner says it ran.
@@ -51,7 +63,14 @@ go_checks() {
     printf 'gofmt would change:\n%s\n' "$unformatted"
     return 1
   fi
-  go vet ./... && go test ./...
+  go vet ./...
+  local status=0 out
+  out=$(go test -v ./...) || status=$?
+  # Of what passed only the number; the summary is jest's, so that both are read alike.
+  grep -vE '^ *(=== |--- (PASS|SKIP)|\?  )' <<<"$out" || true
+  printf 'Tests: %d failed, %d skipped, %d passed\n' "$(grep -c '^--- FAIL' <<<"$out")" \
+    "$(grep -c '^--- SKIP' <<<"$out")" "$(grep -c '^--- PASS' <<<"$out")"
+  return "$status"
 }
 export -f go_checks
 
@@ -70,8 +89,13 @@ check shellcheck npm run -s lint:shell
 check tests npm run -s test:unit
 check go bash -euo pipefail -c go_checks
 
+verdict() {
+  echo "$1"
+  echo "$passed_tests passed, $failed_tests failed, $skipped_tests skipped"
+}
+
 if ((${#failed[@]})); then
-  echo "npm test: ${#failed[@]} of $total checks failed (${failed[*]}) in $((SECONDS - started)) s"
+  verdict "npm test: ${#failed[@]} of $total checks failed (${failed[*]}) in $((SECONDS - started)) s"
   exit 1
 fi
-echo "npm test: all $total checks passed in $((SECONDS - started)) s"
+verdict "npm test: all $total checks passed in $((SECONDS - started)) s"
