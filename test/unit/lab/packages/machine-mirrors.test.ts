@@ -13,5 +13,5 @@ test("finds the Debian mirrors that the machine reaches over TLS", () => {
     "Suites: bookworm",
   ].join("\n");
   expect(secureHosts([list, sources])).toEqual(["deb.example.org", "mirror.example.org"]);
-  expect(secureHosts(["URIs: http://deb.debian.org/debian"])).toEqual([]);
+  expect(secureHosts(["URIs: http://debian.example.org/debian"])).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { readTarget, readTunnel } from "../../../../lab/packages/apt-cache/rules";
 
-const DEBIAN = "http://deb.debian.org/debian";
+const DEBIAN = "http://debian.example.org/debian";
 const HASH = "a".repeat(64);
 
 describe("what the apt cache takes for a repository", () => {
@@ -10,7 +10,7 @@ describe("what the apt cache takes for a repository", () => {
     [`${DEBIAN}/dists/trixie/main/i18n/by-hash/SHA512/${HASH}${HASH}`, "fixed"],
     [`${DEBIAN}/pool/main/d/docker.io/docker.io_26.1.5%2bdfsg1-9_amd64.deb`, "fixed"],
   ])("%s is %s", (url, kind) => {
-    expect(readTarget(url)).toEqual({ url, host: "deb.debian.org", kind });
+    expect(readTarget(url)).toEqual({ url, host: "debian.example.org", kind });
   });
 
   test("a SHA256 in the name is what the content must have", () => {
@@ -19,9 +19,9 @@ describe("what the apt cache takes for a repository", () => {
   });
 
   test.each([
-    ["another scheme", "https://deb.debian.org/debian/dists/trixie/InRelease"],
+    ["another scheme", "https://debian.example.org/debian/dists/trixie/InRelease"],
     ["a path without a host", "/debian/dists/trixie/InRelease"],
-    ["credentials", "http://user:secret@deb.debian.org/debian/dists/trixie/InRelease"],
+    ["credentials", "http://user:secret@debian.example.org/debian/dists/trixie/InRelease"],
     ["a query", `${DEBIAN}/pool/main/a/a_1_amd64.deb?token=secret`],
     ["an empty query", `${DEBIAN}/pool/main/a/a_1_amd64.deb?`],
     ["no repository", "http://10.77.0.1/secrets"],
