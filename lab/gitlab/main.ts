@@ -2,14 +2,11 @@
 
 import { parseArgs } from "node:util";
 
+import { closeOnSignal, log, runServer } from "../services/serve";
 import { readConfig } from "./config";
 import { startGitLab } from "./gitlab";
 
 const USAGE = "usage: tsx lab/gitlab/main.ts --state DIR --config FILE";
-
-function log(line: string): void {
-  process.stdout.write(`${new Date().toISOString()} ${line}\n`);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -20,24 +17,7 @@ async function main(): Promise<void> {
   const config = readConfig(values.config);
   const gitlab = await startGitLab(config, values.state, log);
   log(`listening on ${gitlab.address} as ${config.url}, admin socket ${gitlab.adminSocket}`);
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
-    if (stopping) return;
-    stopping = true;
-    log(`${signal}: stopping`);
-    gitlab.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log(`stopping failed: ${String(error)}`);
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  closeOnSignal(() => gitlab.close());
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`gitlab: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runServer("gitlab", main);

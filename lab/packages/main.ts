@@ -7,16 +7,13 @@
 
 import { parseArgs } from "node:util";
 
+import { log, runServer } from "../services/serve";
 import { AptCache, listen } from "./apt-cache/proxy";
 import { APT_CACHE_PORT, REPOSITORY_PORT } from "./ports";
 import { fileHandler, httpsServer } from "./static-server";
 
 const USAGE =
   "usage: tsx lab/packages/main.ts --root DIR --cert FILE --key FILE --listen ADDRESS --cache DIR";
-
-function log(line: string): void {
-  process.stdout.write(`${new Date().toISOString()} ${line}\n`);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -41,7 +38,4 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => process.exit(0));
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`packages: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+runServer("packages", main);
