@@ -1,12 +1,15 @@
-/** What a script of the lab builds once into the cache: again only when the script has changed. */
+/** What a script of the lab builds once into the cache: again only when the script, or what it sources, has changed. */
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-import { PATHS } from "./paths";
+import { PATHS, ROOT } from "./paths";
 import { say } from "./progress";
 import { runLogged } from "./run";
+
+/** What every script here sources. */
+const SHARED = path.join(ROOT, "lab", "debian-sources.sh");
 
 export interface Build {
   /** What is built, for the person to read. */
@@ -21,7 +24,9 @@ export interface Build {
 /** @returns whether it had to be built */
 export async function ensureBuilt({ what, script, target, limit }: Build): Promise<boolean> {
   const stampFile = `${target}.stamp`;
-  const stamp = createHash("sha256").update(readFileSync(script)).digest("hex");
+  const hash = createHash("sha256");
+  for (const file of [script, SHARED]) hash.update(readFileSync(file));
+  const stamp = hash.digest("hex");
   if (existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) {
     return false;
   }

@@ -15,19 +15,9 @@ set -euo pipefail
 target=$1
 readonly suite=trixie
 
-# The machine's own mirrors, whatever they are called.
-mirror_of() {
-  find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cat {} + 2>/dev/null |
-    sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *([^ ]+).*/\3/p' | grep -E "$1" | head -n 1 || true
-}
-debian=$(mirror_of '/debian/?$')
-security=$(mirror_of '/debian-security/?$')
-[ -n "$debian" ] || {
-  echo "images: no Debian mirror found in the machine's apt sources" >&2
-  exit 1
-}
-sources="deb $debian $suite main"
-[ -z "$security" ] || sources="$sources"$'\n'"deb $security $suite-security main"
+# shellcheck source=lab/debian-sources.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../debian-sources.sh"
+sources=$(debian_sources images "$suite")
 
 work=$target.new
 rm -rf --one-file-system "$work"

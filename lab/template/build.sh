@@ -13,19 +13,9 @@ target=$1
 readonly suite=trixie
 readonly packages=linux-image-cloud-amd64,initramfs-tools,systemd,systemd-sysv,systemd-resolved,udev,dbus,openssh-server,sudo,cloud-init,qemu-guest-agent,netplan.io,apparmor,ca-certificates,curl,gpg,gpgv,iproute2,iputils-ping,procps,less,e2fsprogs,cloud-guest-utils,libpam-systemd,systemd-timesyncd
 
-# The machine's own mirrors, whatever they are called.
-mirror_of() {
-  find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cat {} + 2>/dev/null |
-    sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *([^ ]+).*/\3/p' | grep -E "$1" | head -n 1 || true
-}
-debian=$(mirror_of '/debian/?$')
-security=$(mirror_of '/debian-security/?$')
-[ -n "$debian" ] || {
-  echo "template: no Debian mirror found in the machine's apt sources" >&2
-  exit 1
-}
-sources="deb $debian $suite main"$'\n'"deb $debian $suite-updates main"
-[ -z "$security" ] || sources="$sources"$'\n'"deb $security $suite-security main"
+# shellcheck source=lab/debian-sources.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../debian-sources.sh"
+sources=$(debian_sources template "$suite" updates)
 
 work=$target.new
 rm -rf --one-file-system "$work"
