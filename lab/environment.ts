@@ -25,11 +25,32 @@ const knownHosts = path.join(PATHS.home, ".ssh", "known_hosts");
 /** Entries that the story adds: one for each host of the stack. */
 export const HOSTS_CONFIG = path.join(PATHS.ssh, "hosts.config");
 
-/** Where the programs are that tools/toolchain.sh built; before the machine's own. */
-function searchPath(): string {
-  const own = [PATHS.bin, path.join(PATHS.build, "bin"), path.join(ROOT, "node_modules", ".bin")];
+/**
+ * What tools/toolchain.sh has chosen, as variables: its own pulumi and plugins, or an installed one
+ * that gets the vendor's. `tools/toolchain.sh env` says the same to a shell.
+ *
+ * @param build folder of what it built
+ */
+export function toolchainEnvironment(build: string = PATHS.build): NodeJS.ProcessEnv {
+  const byVendor = existsSync(path.join(build, "plugins-by-vendor"));
+  const own = [
+    PATHS.bin,
+    ...(byVendor ? [] : [path.join(build, "bin")]),
+    path.join(ROOT, "node_modules", ".bin"),
+  ];
   const rest = (process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(":");
-  return [...new Set([...own.filter((folder) => existsSync(folder)), ...rest])].join(":");
+  return {
+    PATH: [...new Set([...own.filter((folder) => existsSync(folder)), ...rest])].join(":"),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_CREDENTIAL_STORE: "plaintext",
+    PULUMI_DISABLE_CI_DETECTION: "1",
+    ...(byVendor
+      ? {}
+      : {
+          PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+          PULUMI_DISABLE_REGISTRY_RESOLVE: "true",
+        }),
+  };
 }
 
 /** Variables that clients of Proxmox, GitLab and Pulumi read. Holds secrets. */
@@ -38,7 +59,7 @@ export function labEnvironment(): NodeJS.ProcessEnv {
     ...process.env,
     // It would win over the lab's own, in the file below.
     PULUMI_CONFIG_PASSPHRASE: undefined,
-    PATH: searchPath(),
+    ...toolchainEnvironment(),
     HOME: PATHS.home,
     GITLAB_RUNNERS_CACHE: CACHE,
     // Where Go and OpenSSL look for authorities; others look elsewhere, and some first.
@@ -52,11 +73,6 @@ export function labEnvironment(): NodeJS.ProcessEnv {
     PULUMI_HOME: PATHS.pulumiHome,
     PULUMI_BACKEND_URL: `file://${PATHS.pulumiState}`,
     PULUMI_CONFIG_PASSPHRASE_FILE: secretFile(SECRETS.passphrase),
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-    PULUMI_DISABLE_REGISTRY_RESOLVE: "true",
-    PULUMI_CREDENTIAL_STORE: "plaintext",
-    PULUMI_DISABLE_CI_DETECTION: "1",
     // As Pulumi.yaml's tsconfig says; the language host that is built here does not read it.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     PROXMOX_VE_ENDPOINT: URLS.proxmox,

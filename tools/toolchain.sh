@@ -216,8 +216,11 @@ install_plugins() {
 # print_env HOME: exports for a shell.
 print_env() {
   local home=$1
+  # An installed pulumi that was chosen must not be hidden by one that was built before.
   # shellcheck disable=SC2016 # the shell that reads it expands it
-  printf 'export PATH=%q:%q:"$PATH"\n' "$build/bin" "$root/node_modules/node/bin"
+  [ -f "$build/plugins-by-vendor" ] || printf 'export PATH=%q:"$PATH"\n' "$build/bin"
+  # shellcheck disable=SC2016
+  printf 'export PATH=%q:"$PATH"\n' "$root/node_modules/node/bin"
   printf 'export PULUMI_HOME=%q\n' "$home"
   printf 'export %s\n' PULUMI_SKIP_UPDATE_CHECK=true PULUMI_CREDENTIAL_STORE=plaintext \
     PULUMI_DISABLE_CI_DETECTION=1
